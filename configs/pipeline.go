@@ -1,0 +1,137 @@
+package configs
+
+import "gopkg.in/yaml.v3"
+
+// Pipeline is a consumer group that parses the records of some topics,
+// evaluates alert rules over them and writes them to an output.
+type Pipeline struct {
+	// Name of the pipeline: part of the consumer group's name and of the index.
+	Name string `yaml:"name"`
+	// Input are the topics to read.
+	Input PipelineInput `yaml:"input"`
+	// Process are the processors, applied in order.
+	Process []Processor `yaml:"process"`
+	// Alerts are rules over the processed events.
+	Alerts []AlertRule `yaml:"alerts"`
+	// Output is where processed events are written.
+	Output Output `yaml:"output"`
+}
+
+// PipelineInput names the topics of a pipeline.
+type PipelineInput struct {
+	// Topics by name; one that begins with ^ is a regular expression.
+	Topics []string `yaml:"topics"`
+	// StartAt is beginning or end: where a new consumer group starts.
+	StartAt string `yaml:"start_at"`
+}
+
+// Processor is one step of a pipeline: a mapping with exactly one key, the
+// processor's name, over its settings. internal/event builds it; this model
+// keeps the YAML node so that errors can name line and column.
+type Processor struct {
+	// Name is the processor's kind: json, logfmt, grok, dissect, regex,
+	// timestamp, convert, rename, set, remove or drop.
+	Name string
+	// Settings is the YAML under the name.
+	Settings yaml.Node
+}
+
+// UnmarshalYAML reads the one-key mapping.
+func (p *Processor) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind != yaml.MappingNode || len(node.Content) != 2 {
+		return &FieldError{Line: node.Line, Column: node.Column, Msg: "a processor is a mapping with one key, for instance \"grok: {field: message, pattern: ...}\""}
+	}
+	p.Name, p.Settings = node.Content[0].Value, *node.Content[1]
+	return nil
+}
+
+// AlertRule raises alerts from the events of a pipeline.
+type AlertRule struct {
+	// Name of the rule, unique within the pipeline.
+	Name string `yaml:"name"`
+	// Type is any (every matching event) or frequency (count events within a
+	// time, in event time).
+	Type string `yaml:"type"`
+	// Where is the condition that an event must meet, an expression over its fields.
+	Where string `yaml:"where"`
+	// Count is the number of events that raises a frequency alert.
+	Count int `yaml:"count"`
+	// Within is the length of a frequency rule's window.
+	Within Duration `yaml:"within"`
+	// GroupBy are fields; each combination of their values is counted apart.
+	GroupBy []string `yaml:"group_by"`
+	// Realert holds back further alerts of the same rule and group for this long.
+	Realert Duration `yaml:"realert"`
+	// Severity is put into the alert: critical, error, warning or info.
+	Severity string `yaml:"severity"`
+	// Summary is a text/template over the alert; empty gives a standard one.
+	Summary string `yaml:"summary"`
+	// Notify are names of notifiers.
+	Notify []string `yaml:"notify"`
+}
+
+// Output is where a pipeline writes its documents. With none of its parts
+// given nothing is written.
+type Output struct {
+	// Elasticsearch indexes documents in the configured Elasticsearch or the
+	// embedded search node.
+	Elasticsearch *ElasticsearchOutput `yaml:"elasticsearch"`
+}
+
+// ElasticsearchOutput says how a pipeline indexes.
+type ElasticsearchOutput struct {
+	// Index is the prefix of the index names; the event's day is appended.
+	// Empty means millrace-<pipeline>.
+	Index string `yaml:"index"`
+	// BulkSize bounds the bytes of one bulk request.
+	BulkSize Size `yaml:"bulk_size"`
+	// BulkCount bounds the documents of one bulk request.
+	BulkCount int `yaml:"bulk_count"`
+	// BulkInterval is the longest time that a document waits for others.
+	BulkInterval Duration `yaml:"bulk_interval"`
+}
+
+// DefaultPipeline is applied to topics that no pipeline names, into
+// millrace-logs-<event day>.
+type DefaultPipeline struct {
+	// Enabled turns it on.
+	Enabled bool `yaml:"enabled"`
+	// Topics are regular expressions; topics of Millrace itself and those that
+	// begin with two underscores are always left out.
+	Topics []string `yaml:"topics"`
+}
+
+// Notifier is one place that alerts are sent to. Exactly one of its parts is given.
+type Notifier struct {
+	// Webhook posts the alert as JSON.
+	Webhook *WebhookNotifier `yaml:"webhook"`
+	// File appends the alert as one JSON line.
+	File *FileNotifier `yaml:"file"`
+	// Stdout prints the alert as one JSON line.
+	Stdout *StdoutNotifier `yaml:"stdout"`
+}
+
+// WebhookNotifier posts alerts over HTTP, at least once, with the alert's id
+// in the header Idempotency-Key.
+type WebhookNotifier struct {
+	// URL that is posted to.
+	URL string `yaml:"url"`
+	// Headers that are sent along.
+	Headers map[string]string `yaml:"headers"`
+	// Body is a text/template over the alert; empty posts the alert as JSON.
+	Body string `yaml:"body"`
+	// Timeout of one call.
+	Timeout Duration `yaml:"timeout"`
+	// RetryFor is how long a failing call is repeated before the alert is
+	// marked as not delivered.
+	RetryFor Duration `yaml:"retry_for"`
+}
+
+// FileNotifier appends alerts to a file.
+type FileNotifier struct {
+	// Path of the file; it is created when missing.
+	Path string `yaml:"path"`
+}
+
+// StdoutNotifier prints alerts to standard output.
+type StdoutNotifier struct{}

@@ -1,0 +1,24 @@
+package configs
+
+// Search is the embedded search node. Its data lives in <data_dir>/search.
+type Search struct {
+	// Listen is the host:port of the Elasticsearch-compatible HTTP API; port 0
+	// takes a free one.
+	Listen string `yaml:"listen"`
+	// RetentionTime is the age at which an index is deleted, measured from
+	// its newest event; 0 keeps it for ever.
+	RetentionTime Duration `yaml:"retention_time"`
+	// RetentionSize bounds the bytes of all indices; the oldest are deleted
+	// first. 0 has no limit.
+	RetentionSize Size `yaml:"retention_size"`
+	// RefreshInterval is the longest time until an indexed document is found
+	// by a search.
+	RefreshInterval Duration `yaml:"refresh_interval"`
+	// MemoryBuffer bounds the bytes of documents that are held in memory
+	// before they are written as a segment.
+	MemoryBuffer Size `yaml:"memory_buffer"`
+	// RequestMax is the largest request body that is read.
+	RequestMax Size `yaml:"request_max"`
+	// SearchMemory bounds the bytes that running searches hold.
+	SearchMemory Size `yaml:"search_memory"`
+}
