@@ -9,21 +9,21 @@ type Agent struct {
 	Hostname string `yaml:"hostname"`
 	// UnackedMax bounds the bytes of lines that are read and not yet
 	// acknowledged by the cluster; reading stops at the limit.
-	UnackedMax Size `yaml:"unacked_max"`
+	UnackedMax Size `yaml:"unacked_max" min:"1MiB"`
 	// BatchMax is the largest record batch that is built, before compression.
-	BatchMax Size `yaml:"batch_max"`
+	BatchMax Size `yaml:"batch_max" min:"1KiB"`
 	// Linger is how long a batch waits for more lines.
 	Linger Duration `yaml:"linger"`
 	// Compression of record batches: none, gzip, snappy, lz4 or zstd.
-	Compression string `yaml:"compression"`
+	Compression string `yaml:"compression" oneof:"none gzip snappy lz4 zstd"`
 	// RescanInterval is the time between two looks for files that the
 	// directory watch did not report.
-	RescanInterval Duration `yaml:"rescan_interval"`
+	RescanInterval Duration `yaml:"rescan_interval" min:"100ms"`
 	// CloseInactive closes a file that has not grown for this long; it is
 	// opened again when it grows.
 	CloseInactive Duration `yaml:"close_inactive"`
 	// OpenFilesMax bounds the number of files that are open at once.
-	OpenFilesMax int `yaml:"open_files_max"`
+	OpenFilesMax int `yaml:"open_files_max" min:"16"`
 	// BackoffMax is the longest wait between two tries to reach the cluster.
 	BackoffMax Duration `yaml:"backoff_max"`
 }
@@ -42,15 +42,15 @@ type Input struct {
 	// the document.
 	Fields map[string]string `yaml:"fields"`
 	// Codec is raw (the line itself) or ecs (a JSON document as Filebeat writes it).
-	Codec string `yaml:"codec"`
+	Codec string `yaml:"codec" oneof:"raw ecs"`
 	// Encoding of the files: utf-8 (bytes pass as they are), utf-16le,
 	// utf-16be, latin1 or any other WHATWG name.
 	Encoding string `yaml:"encoding"`
 	// StartAt is beginning or end: where a file that was there before the
 	// agent first saw it is read from.
-	StartAt string `yaml:"start_at"`
+	StartAt string `yaml:"start_at" oneof:"beginning end"`
 	// LineMax is the length in bytes at which a line is cut.
-	LineMax Size `yaml:"line_max"`
+	LineMax Size `yaml:"line_max" min:"16"`
 	// Multiline joins lines into one event.
 	Multiline Multiline `yaml:"multiline"`
 }
@@ -63,9 +63,9 @@ type Multiline struct {
 	Negate bool `yaml:"negate"`
 	// Match is after (a line that passes the test belongs to the event before
 	// it) or before (it belongs to the one that follows).
-	Match string `yaml:"match"`
+	Match string `yaml:"match" oneof:"after before"`
 	// LinesMax bounds the lines of one event.
-	LinesMax int `yaml:"lines_max"`
+	LinesMax int `yaml:"lines_max" min:"1"`
 	// FlushAfter ends an event when no further line has come for this long.
-	FlushAfter Duration `yaml:"flush_after"`
+	FlushAfter Duration `yaml:"flush_after" min:"10ms"`
 }

@@ -9,42 +9,42 @@ type Broker struct {
 	// means the address that is listened on.
 	Advertised string `yaml:"advertised"`
 	// NodeID is this broker's id in the cluster.
-	NodeID int32 `yaml:"node_id"`
+	NodeID int32 `yaml:"node_id" min:"0"`
 	// AutoCreateTopics creates a topic when a client asks for the metadata of
 	// one that is not there.
 	AutoCreateTopics bool `yaml:"auto_create_topics"`
 	// DefaultPartitions of a topic created without a number.
-	DefaultPartitions int32 `yaml:"default_partitions"`
+	DefaultPartitions int32 `yaml:"default_partitions" min:"1"`
 	// Durability is fsync (an acks=all produce is answered after fdatasync) or
 	// os (after the write; the operating system decides when it is on disk).
-	Durability string `yaml:"durability"`
+	Durability string `yaml:"durability" oneof:"fsync os"`
 	// RetentionTime is how long records are kept by default (retention.ms).
 	RetentionTime Duration `yaml:"retention_time"`
 	// RetentionSize is how much of each partition is kept by default
 	// (retention.bytes); -1 has no limit.
-	RetentionSize int64 `yaml:"retention_bytes"`
+	RetentionSize int64 `yaml:"retention_bytes" min:"-1"`
 	// SegmentSize is the size at which a segment file is rolled (segment.bytes).
-	SegmentSize Size `yaml:"segment_size"`
+	SegmentSize Size `yaml:"segment_size" min:"1MiB"`
 	// SegmentTime is the age at which a segment file is rolled (segment.ms).
-	SegmentTime Duration `yaml:"segment_time"`
+	SegmentTime Duration `yaml:"segment_time" min:"1s"`
 	// RetentionCheckInterval is the time between two looks for segments to delete.
-	RetentionCheckInterval Duration `yaml:"retention_check_interval"`
+	RetentionCheckInterval Duration `yaml:"retention_check_interval" min:"100ms"`
 	// MessageMax is the largest record batch that is accepted (message.max.bytes).
-	MessageMax Size `yaml:"message_max"`
+	MessageMax Size `yaml:"message_max" min:"1KiB"`
 	// RequestMax is the largest request frame that is read (socket.request.max.bytes).
-	RequestMax Size `yaml:"request_max"`
+	RequestMax Size `yaml:"request_max" min:"64KiB"`
 	// RequestMemory bounds the bytes of all requests and responses in work.
-	RequestMemory Size `yaml:"request_memory"`
+	RequestMemory Size `yaml:"request_memory" min:"1MiB"`
 	// ConnectionsMax bounds the number of open client connections.
-	ConnectionsMax int `yaml:"connections_max"`
+	ConnectionsMax int `yaml:"connections_max" min:"1"`
 	// IdleTimeout closes a connection without requests (connections.max.idle.ms).
-	IdleTimeout Duration `yaml:"idle_timeout"`
+	IdleTimeout Duration `yaml:"idle_timeout" min:"1s"`
 	// ProducerIDExpiration is how long an idle producer's sequences are
 	// remembered (producer.id.expiration.ms).
-	ProducerIDExpiration Duration `yaml:"producer_id_expiration"`
+	ProducerIDExpiration Duration `yaml:"producer_id_expiration" min:"1m"`
 	// OffsetsPartitions is the number of partitions of __consumer_offsets,
 	// used when that topic is created.
-	OffsetsPartitions int32 `yaml:"offsets_partitions"`
+	OffsetsPartitions int32 `yaml:"offsets_partitions" min:"1"`
 	// GroupInitialRebalanceDelay is how long an empty group waits for more
 	// members before its first rebalance (group.initial.rebalance.delay.ms).
 	GroupInitialRebalanceDelay Duration `yaml:"group_initial_rebalance_delay"`

@@ -52,14 +52,17 @@ type Config struct {
 
 	// Mirror copies topics from one cluster to another (millrace mirror).
 	Mirror Mirror `yaml:"mirror"`
+
+	// places says where each value stands, for errors. Written by Load only.
+	places map[string]place
 }
 
 // Log says what the process writes about itself on stderr.
 type Log struct {
 	// Level is debug, info, warn or error.
-	Level string `yaml:"level"`
+	Level string `yaml:"level" oneof:"debug info warn error"`
 	// Format is text (key=value) or json.
-	Format string `yaml:"format"`
+	Format string `yaml:"format" oneof:"text json"`
 }
 
 // HTTP is the console and metrics listener.
@@ -80,10 +83,10 @@ type Kafka struct {
 	SASL SASL `yaml:"sasl"`
 	// ReplicationFactor is used for topics that Millrace creates; -1 takes
 	// the cluster's default.
-	ReplicationFactor int16 `yaml:"replication_factor"`
+	ReplicationFactor int16 `yaml:"replication_factor" min:"-1"`
 	// Partitions is used for topics that Millrace creates; -1 takes the
 	// cluster's default.
-	Partitions int32 `yaml:"partitions"`
+	Partitions int32 `yaml:"partitions" min:"-1"`
 }
 
 // TLS is the client side of an encrypted connection.
@@ -103,7 +106,7 @@ type TLS struct {
 // SASL authenticates to a Kafka cluster.
 type SASL struct {
 	// Mechanism is plain; empty means none.
-	Mechanism string `yaml:"mechanism"`
+	Mechanism string `yaml:"mechanism" oneof:"plain"`
 	// Username of the client.
 	Username string `yaml:"username"`
 	// Password of the client; write ${file:PATH} to keep it out of this file.

@@ -22,7 +22,7 @@ type PipelineInput struct {
 	// Topics by name; one that begins with ^ is a regular expression.
 	Topics []string `yaml:"topics"`
 	// StartAt is beginning or end: where a new consumer group starts.
-	StartAt string `yaml:"start_at"`
+	StartAt string `yaml:"start_at" oneof:"beginning end"`
 }
 
 // Processor is one step of a pipeline: a mapping with exactly one key, the
@@ -34,12 +34,16 @@ type Processor struct {
 	Name string
 	// Settings is the YAML under the name.
 	Settings yaml.Node
+	// File is the configuration file that holds the processor, for errors.
+	File string
 }
+
+const processorShape = "a processor is a mapping with one key, for instance \"grok: {field: message, pattern: '%{COMBINEDAPACHELOG}'}\""
 
 // UnmarshalYAML reads the one-key mapping.
 func (p *Processor) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode || len(node.Content) != 2 {
-		return &FieldError{Line: node.Line, Column: node.Column, Msg: "a processor is a mapping with one key, for instance \"grok: {field: message, pattern: ...}\""}
+		return &FieldError{Line: node.Line, Column: node.Column, Msg: processorShape}
 	}
 	p.Name, p.Settings = node.Content[0].Value, *node.Content[1]
 	return nil
@@ -51,7 +55,7 @@ type AlertRule struct {
 	Name string `yaml:"name"`
 	// Type is any (every matching event) or frequency (count events within a
 	// time, in event time).
-	Type string `yaml:"type"`
+	Type string `yaml:"type" oneof:"any frequency"`
 	// Where is the condition that an event must meet, an expression over its fields.
 	Where string `yaml:"where"`
 	// Count is the number of events that raises a frequency alert.
@@ -63,7 +67,7 @@ type AlertRule struct {
 	// Realert holds back further alerts of the same rule and group for this long.
 	Realert Duration `yaml:"realert"`
 	// Severity is put into the alert: critical, error, warning or info.
-	Severity string `yaml:"severity"`
+	Severity string `yaml:"severity" oneof:"critical error warning info"`
 	// Summary is a text/template over the alert; empty gives a standard one.
 	Summary string `yaml:"summary"`
 	// Notify are names of notifiers.
@@ -84,11 +88,11 @@ type ElasticsearchOutput struct {
 	// Empty means millrace-<pipeline>.
 	Index string `yaml:"index"`
 	// BulkSize bounds the bytes of one bulk request.
-	BulkSize Size `yaml:"bulk_size"`
+	BulkSize Size `yaml:"bulk_size" min:"1KiB"`
 	// BulkCount bounds the documents of one bulk request.
-	BulkCount int `yaml:"bulk_count"`
+	BulkCount int `yaml:"bulk_count" min:"1"`
 	// BulkInterval is the longest time that a document waits for others.
-	BulkInterval Duration `yaml:"bulk_interval"`
+	BulkInterval Duration `yaml:"bulk_interval" min:"1ms"`
 }
 
 // DefaultPipeline is applied to topics that no pipeline names, into

@@ -13,12 +13,12 @@ type Search struct {
 	RetentionSize Size `yaml:"retention_size"`
 	// RefreshInterval is the longest time until an indexed document is found
 	// by a search.
-	RefreshInterval Duration `yaml:"refresh_interval"`
+	RefreshInterval Duration `yaml:"refresh_interval" min:"10ms"`
 	// MemoryBuffer bounds the bytes of documents that are held in memory
 	// before they are written as a segment.
-	MemoryBuffer Size `yaml:"memory_buffer"`
+	MemoryBuffer Size `yaml:"memory_buffer" min:"1MiB"`
 	// RequestMax is the largest request body that is read.
-	RequestMax Size `yaml:"request_max"`
+	RequestMax Size `yaml:"request_max" min:"64KiB"`
 	// SearchMemory bounds the bytes that running searches hold.
-	SearchMemory Size `yaml:"search_memory"`
+	SearchMemory Size `yaml:"search_memory" min:"1MiB"`
 }

@@ -93,7 +93,7 @@ func install(t testing.TB, name string, fill func(tmp string) error) string {
 	if _, err := os.Stat(target); err == nil {
 		return target
 	}
-	tmp, err := os.MkdirTemp(cache, ".new-")
+	tmp, err := os.MkdirTemp(cache, ".new-") //nolint:usetesting // it is renamed to its target, so it must lie beside it
 	if err != nil {
 		t.Fatalf("install %s: %v", name, err)
 	}
