@@ -216,6 +216,14 @@ func newElement[T any]() T {
 	return v
 }
 
+// DefaultElement returns what a list element, map element or optional part of
+// zero's type starts from.
+func DefaultElement(zero any) any {
+	pointer := reflect.New(reflect.TypeOf(zero))
+	setDefaults(pointer)
+	return pointer.Elem().Interface()
+}
+
 // setDefaults fills what a new list element, map element or optional part
 // starts from.
 func setDefaults(pointer reflect.Value) {

@@ -12,3 +12,5 @@
 // The reference page docs/configuration.md is generated from the comments of
 // these structs.
 package configs
+
+//go:generate go run -C .. ./configs/gen

@@ -1,0 +1,41 @@
+# Millrace: the commands of its developers. "make test" is all that a change needs.
+
+GO    ?= go
+TOOL   = $(GO) tool -modfile=tools/go.mod
+# The race detector needs a C compiler.
+RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+
+.PHONY: build test check generate bench fuzz torture clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
+
+test:
+	$(GO) test $(RACE) -timeout 30m ./...
+
+check:
+	@out="$$($(TOOL) gofumpt -l $$(git ls-files '*.go'))"; test -z "$$out" || { echo "not formatted, run make generate:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+	$(GO) test ./test/structure ./configs/...
+
+# Brings generated files and the formatting up to date.
+generate:
+	$(GO) generate ./...
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+# The figures of docs/benchmarks.md, beside the peers in the same run.
+bench:
+	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime 3x ./test/bench
+
+# Every fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+clean:
+	rm -f millrace
