@@ -3,6 +3,8 @@ package storage
 import (
 	"errors"
 	"fmt"
+
+	"github.com/millrace/millrace/broker/batch"
 )
 
 // Errors that callers branch on. They are wrapped with detail: use errors.Is.
@@ -16,7 +18,7 @@ var (
 	ErrInvalidProducerEpoch = errors.New("producer epoch is older than the newest seen")
 	// ErrCorrupt: a batch that was given to Append fails its checksum or its
 	// lengths contradict each other [CORRUPT_MESSAGE].
-	ErrCorrupt = errors.New("record batch is corrupt")
+	ErrCorrupt = batch.ErrCorrupt
 	// ErrTooLarge: a batch is larger than max.message.bytes [MESSAGE_TOO_LARGE].
 	ErrTooLarge = errors.New("record batch is larger than max.message.bytes")
 	// ErrInvalidTimestamp: a timestamp is further from the broker's clock than
@@ -24,12 +26,12 @@ var (
 	ErrInvalidTimestamp = errors.New("timestamp is out of the allowed range")
 	// ErrInvalidRecord: a batch is intact but breaks a rule (control batch from
 	// a client, counts that do not fit, no records) [INVALID_RECORD].
-	ErrInvalidRecord = errors.New("record batch is not valid")
+	ErrInvalidRecord = batch.ErrInvalid
 	// ErrUnsupportedFormat: a message set older than record batch v2
 	// [UNSUPPORTED_FOR_MESSAGE_FORMAT].
-	ErrUnsupportedFormat = errors.New("message format is older than record batch v2")
+	ErrUnsupportedFormat = batch.ErrOldFormat
 	// ErrUnsupportedCompression: an unknown codec id [UNSUPPORTED_COMPRESSION_TYPE].
-	ErrUnsupportedCompression = errors.New("compression codec is not known")
+	ErrUnsupportedCompression = batch.ErrCodec
 	// ErrFenced: the leader epoch of the caller is older than the log's
 	// [FENCED_LEADER_EPOCH].
 	ErrFenced = errors.New("leader epoch is older than the log's")
