@@ -47,6 +47,9 @@ type Config struct {
 	// Notifiers are the places that alerts are sent to, by name.
 	Notifiers map[string]Notifier `yaml:"notifiers"`
 
+	// Alerting bounds what the alert rules may use.
+	Alerting Alerting `yaml:"alerting"`
+
 	// Search is the embedded search node.
 	Search Search `yaml:"search"`
 

@@ -19,6 +19,7 @@ func Default() Config {
 		Broker:          defaultBroker(),
 		Agent:           defaultAgent(),
 		DefaultPipeline: DefaultPipeline{Enabled: true, Topics: []string{"^logs(\\..*)?$"}},
+		Alerting:        DefaultAlerting(),
 		Search:          defaultSearch(),
 		Mirror: Mirror{
 			Source:          defaultKafka(),
@@ -92,6 +93,11 @@ func DefaultElasticsearchOutput() ElasticsearchOutput {
 		BulkCount:    5000,
 		BulkInterval: Duration(200 * time.Millisecond),
 	}
+}
+
+// DefaultAlerting returns the bounds that alerting starts from.
+func DefaultAlerting() Alerting {
+	return Alerting{WaitingEventsMax: 200_000, RememberedAlertsMax: 200_000, Retention: 365 * day, DeliveriesMax: 16}
 }
 
 // DefaultWebhook returns the values that a webhook starts from.
