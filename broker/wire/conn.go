@@ -1,0 +1,332 @@
+package wire
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Reasons why a node closes a connection, besides ErrMalformed.
+var (
+	// ErrFrameTooLarge is a frame beyond RequestMax, or with a negative length.
+	ErrFrameTooLarge = errors.New("request frame too large")
+	// ErrUnsupported is an API or version that the node does not have.
+	ErrUnsupported = errors.New("API or version not supported")
+	// ErrIdle is a connection without requests for the idle timeout.
+	ErrIdle = errors.New("no request within the idle timeout")
+	// ErrSlow is a client that stopped in the middle of a request or response.
+	ErrSlow = errors.New("client too slow")
+)
+
+// Conn is one client connection.
+type Conn struct {
+	server *Server
+	nc     net.Conn
+	br     *bufio.Reader
+
+	tokens  chan struct{} // one per unanswered request
+	queue   chan *Request // unanswered requests in order; as long as tokens
+	free    chan *Request // for reuse
+	wake    chan struct{} // see Wake
+	pending atomic.Int32  // unanswered requests
+
+	closed    chan struct{}
+	closeOnce sync.Once
+
+	clientID       atomic.Pointer[string]
+	clientSoftware atomic.Pointer[string]
+}
+
+func newConn(s *Server, nc net.Conn) *Conn {
+	return &Conn{
+		server: s, nc: nc, br: bufio.NewReaderSize(nc, readBufferBytes),
+		tokens: make(chan struct{}, inFlightMax),
+		queue:  make(chan *Request, inFlightMax),
+		free:   make(chan *Request, 4),
+		wake:   make(chan struct{}, 1),
+		closed: make(chan struct{}),
+	}
+}
+
+// RemoteAddr returns the client's address.
+func (c *Conn) RemoteAddr() string { return c.nc.RemoteAddr().String() }
+
+// RemoteHost returns the client's address without the port.
+func (c *Conn) RemoteHost() string {
+	host, _, err := net.SplitHostPort(c.RemoteAddr())
+	if err != nil {
+		return c.RemoteAddr()
+	}
+	return host
+}
+
+// LocalAddr returns the node's end of the connection.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// Closed is closed when the connection is.
+func (c *Conn) Closed() <-chan struct{} { return c.closed }
+
+// Draining is closed when the node stops: whoever waits to render a response
+// answers with what there is.
+func (c *Conn) Draining() <-chan struct{} { return c.server.draining }
+
+// Wake is a channel of capacity 1 for whoever renders a response on this
+// connection and has to wait for an event: nobody else uses it meanwhile. It may
+// hold a signal from an earlier response.
+func (c *Conn) Wake() chan struct{} { return c.wake }
+
+// ClientID returns the client id of the latest request.
+func (c *Conn) ClientID() string {
+	if p := c.clientID.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// SetClientSoftware keeps what the client says about itself (KIP-511).
+func (c *Conn) SetClientSoftware(name, version string) {
+	s := name + " " + version
+	c.clientSoftware.Store(&s)
+}
+
+// close ends the connection; err is logged unless it is nil.
+func (c *Conn) close(err error) {
+	c.closeOnce.Do(func() {
+		close(c.closed)
+		if err != nil {
+			c.server.metrics.closed.WithLabelValues(closeReason(err)).Inc()
+			c.server.log.connectionClosed(c.RemoteHost(), c, err)
+		}
+		if err := c.nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			c.server.cfg.Logger.Debug("close connection failed", "error", err)
+		}
+	})
+}
+
+func closeReason(err error) string {
+	for _, r := range []struct {
+		err  error
+		name string
+	}{
+		{ErrFrameTooLarge, "too_large"},
+		{ErrMalformed, "malformed"},
+		{ErrUnsupported, "unsupported"},
+		{ErrIdle, "idle"},
+		{ErrSlow, "slow"},
+	} {
+		if errors.Is(err, r.err) {
+			return r.name
+		}
+	}
+	return "other"
+}
+
+// readLoop takes requests from the socket until the connection or the node ends.
+func (c *Conn) readLoop() {
+	defer close(c.queue)
+	for {
+		select {
+		case c.tokens <- struct{}{}:
+		case <-c.closed:
+			return
+		}
+		r, err := c.readRequest()
+		if err != nil {
+			c.endReading(err)
+			return
+		}
+		c.pending.Add(1)
+		c.queue <- r // has room: it is as long as tokens
+		r.api.Serve(r)
+	}
+}
+
+// endReading closes the connection because of err, except when the client has
+// ended it between two frames or the node is stopping: then what is unanswered
+// is answered first.
+func (c *Conn) endReading(err error) {
+	switch {
+	case c.server.isDraining():
+	case errors.Is(err, io.EOF):
+		c.close(nil)
+	case isClosed(err):
+		c.close(nil)
+	default:
+		c.close(err)
+	}
+}
+
+func isClosed(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, net.ErrClosed) || errors.As(err, &op) && !op.Timeout()
+}
+
+// readRequest reads one frame. io.EOF means that there is none.
+func (c *Conn) readRequest() (*Request, error) {
+	size, err := c.awaitFrame()
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.frameAPI(size)
+	if err != nil {
+		return nil, err
+	}
+	r := c.takeRequest()
+	r.api = a
+	if err := c.readFrame(r, size); err != nil {
+		c.dropRequest(r)
+		return nil, err
+	}
+	if err := c.parseFrame(r); err != nil {
+		c.dropRequest(r)
+		return nil, err
+	}
+	return r, nil
+}
+
+// awaitFrame waits for the next frame's length, as long as the idle timeout and
+// while requests are unanswered.
+func (c *Conn) awaitFrame() (int, error) {
+	for {
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.server.cfg.IdleTimeout)); err != nil {
+			return 0, err
+		}
+		if c.server.isDraining() { // after the deadline is set: drain sets it to now
+			return 0, io.EOF
+		}
+		head, err := c.br.Peek(4)
+		switch {
+		case err == nil:
+			return int(int32(binary.BigEndian.Uint32(head))), nil
+		case errors.Is(err, os.ErrDeadlineExceeded) && !c.server.isDraining():
+			if c.pending.Load() > 0 {
+				continue
+			}
+			return 0, ErrIdle
+		case errors.Is(err, io.EOF) && len(head) > 0:
+			return 0, transferError(err)
+		default:
+			return 0, err
+		}
+	}
+}
+
+// frameAPI looks at the first bytes of a frame, checks its length and returns the
+// API that it is for. A version beyond ours is only let through for ApiVersions,
+// whose handler answers it with the versions that there are (KIP-511).
+func (c *Conn) frameAPI(size int) (*api, error) {
+	if size < headerBytesMin || int64(size) > c.server.cfg.RequestMax {
+		return nil, fmt.Errorf("%w: %d bytes", ErrFrameTooLarge, size)
+	}
+	if err := c.nc.SetReadDeadline(time.Now().Add(transferTime(size, frameRateBytesMin))); err != nil {
+		return nil, err
+	}
+	head, err := c.br.Peek(8)
+	if err != nil {
+		return nil, transferError(err)
+	}
+	key, version := int16(binary.BigEndian.Uint16(head[4:])), int16(binary.BigEndian.Uint16(head[6:]))
+	a := c.server.apis[key]
+	if a == nil || (version < a.Min || version > a.Max) && key != apiKeyApiVersions {
+		return nil, fmt.Errorf("%w: API key %d version %d", ErrUnsupported, key, version)
+	}
+	if !a.Large && int64(size) > c.server.smallMax {
+		return nil, fmt.Errorf("%w: %s of %d bytes", ErrFrameTooLarge, a.name, size)
+	}
+	return a, nil
+}
+
+// readFrame reserves memory and reads the frame's body.
+func (c *Conn) readFrame(r *Request, size int) error {
+	reserve := int64(size)
+	if !r.api.Large {
+		r.costMax = max(int64(size)*decodeFactor, decodeFloorBytes)
+		reserve += r.costMax
+	} else {
+		r.costMax = int64(size) * decodeFactor // by hand, in reused structures
+	}
+	if !c.server.budget.Reserve(reserve, c.closed) {
+		return net.ErrClosed
+	}
+	r.reserved = c.server.budget.Cap(reserve)
+	r.frame = c.server.buffers.get(size)
+	if _, err := c.br.Discard(4); err != nil {
+		return err
+	}
+	// The wait for memory does not count as the client's.
+	if err := c.nc.SetReadDeadline(time.Now().Add(transferTime(size, frameRateBytesMin))); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c.br, r.frame.b); err != nil {
+		return transferError(err)
+	}
+	r.Received = time.Now()
+	c.server.metrics.bytesIn.Add(float64(size + 4))
+	return nil
+}
+
+func transferTime(bytes int, rateMin int) time.Duration {
+	return transferGrace + time.Duration(bytes/rateMin)*time.Second
+}
+
+// transferError says whether a client went away or stopped in the middle.
+func transferError(err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: request not complete", ErrSlow)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: the connection ended in the middle of a frame", ErrMalformed)
+	}
+	return err
+}
+
+func (c *Conn) parseFrame(r *Request) error {
+	h, err := parseHeader(r.frame.b)
+	if err != nil {
+		return err
+	}
+	r.Key, r.Version, r.CorrelationID = h.key, h.version, h.correlation
+	r.ClientID = c.internClientID(h.clientID)
+	r.Body = h.rest
+	if r.Version <= r.api.Max && r.Flexible() {
+		r.Body, err = skipHeaderTags(h.rest)
+	}
+	return err
+}
+
+// internClientID avoids a copy per request of a name that does not change.
+func (c *Conn) internClientID(id []byte) string {
+	id = id[:min(len(id), clientIDBytesMax)]
+	if p := c.clientID.Load(); p != nil && *p == string(id) {
+		return *p
+	}
+	s := string(id)
+	c.clientID.Store(&s)
+	return s
+}
+
+func (c *Conn) takeRequest() *Request {
+	select {
+	case r := <-c.free:
+		return r
+	default:
+		return &Request{Conn: c, done: make(chan struct{}, 1)}
+	}
+}
+
+// dropRequest releases what r holds and keeps it for reuse.
+func (c *Conn) dropRequest(r *Request) {
+	r.ReleaseBody()
+	r.reset()
+	select {
+	case c.free <- r:
+	default:
+	}
+}

@@ -1,0 +1,53 @@
+package wire
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics counts what a server does. The zero value is not usable.
+type Metrics struct {
+	requests    *prometheus.CounterVec
+	seconds     *prometheus.HistogramVec
+	bytesIn     prometheus.Counter
+	bytesOut    prometheus.Counter
+	connections prometheus.Gauge
+	refused     prometheus.Counter
+	closed      *prometheus.CounterVec
+}
+
+// NewMetrics makes the metrics and registers them unless reg is nil.
+func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_broker_requests_total", Help: "Requests answered, by API.",
+		}, []string{"api"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "millrace_broker_request_seconds", Help: "Time from a complete request to its written response, by API.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10),
+		}, []string{"api"}),
+		bytesIn: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "millrace_broker_received_bytes_total", Help: "Bytes of request frames received.",
+		}),
+		bytesOut: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "millrace_broker_sent_bytes_total", Help: "Bytes of response frames sent.",
+		}),
+		connections: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "millrace_broker_connections", Help: "Open client connections.",
+		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "millrace_broker_connections_refused_total", Help: "Connections closed at once because connections_max was reached.",
+		}),
+		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_broker_connections_closed_total", Help: "Connections closed by the node, by reason.",
+		}, []string{"reason"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

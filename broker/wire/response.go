@@ -1,0 +1,163 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ResponseWriter gathers the responses of a connection's answered requests: bytes
+// that are encoded here, and data that is written from where it lies. Only the
+// connection's writer uses it.
+type ResponseWriter struct {
+	conn *Conn
+
+	buf      []byte // encoded bytes
+	pieces   []piece
+	begun    int // start of the current response in buf
+	external int // bytes of data since then
+	bytes    int // bytes of all gathered responses
+	closers  []func()
+	reserved int64
+	out      net.Buffers
+}
+
+// piece is a stretch of encoded bytes up to end, followed by data.
+type piece struct {
+	end  int
+	data []byte
+}
+
+// begin starts a response: length, correlation id and, in the newer header,
+// tagged fields.
+func (w *ResponseWriter) begin(r *Request) {
+	w.begun, w.external = len(w.buf), 0
+	w.buf = append(w.buf, 0, 0, 0, 0)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(r.CorrelationID))
+	// KIP-511: the response to ApiVersions keeps the old header, because the
+	// client does not know yet what the broker understands.
+	if r.Key != apiKeyApiVersions && r.Flexible() {
+		w.buf = append(w.buf, 0)
+	}
+}
+
+// end writes the length of the response that begin started.
+func (w *ResponseWriter) end() int {
+	n := len(w.buf) - w.begun + w.external
+	binary.BigEndian.PutUint32(w.buf[w.begun:], uint32(n-4))
+	w.bytes += n
+	return n
+}
+
+// undo drops a response that was begun.
+func (w *ResponseWriter) undo() { w.buf = w.buf[:w.begun] }
+
+// Append lets fn append encoded bytes to the response.
+func (w *ResponseWriter) Append(fn func([]byte) []byte) { w.buf = fn(w.buf) }
+
+// AppendData puts data into the response without copying it. release, which may
+// be nil, is called when the data has been written or the connection is closed.
+func (w *ResponseWriter) AppendData(data []byte, release func()) {
+	if release != nil {
+		w.closers = append(w.closers, release)
+	}
+	if len(data) == 0 {
+		return
+	}
+	w.pieces = append(w.pieces, piece{end: len(w.buf), data: data})
+	w.external += len(data)
+}
+
+// Reserve waits for n bytes of the node's budget; false means that the
+// connection is closed. What is reserved is released when the gathered
+// responses are written. It must be called before anything is appended, or not
+// at all: a response that is gathered already is written first, so that no
+// reservation is held while this one is waited for.
+func (w *ResponseWriter) Reserve(n int64) bool {
+	b := w.conn.server.budget
+	if b.TryReserve(n) {
+		w.reserved += n
+		return true
+	}
+	head := append([]byte(nil), w.buf[w.begun:]...)
+	w.undo()
+	if err := w.flush(); err != nil {
+		return false
+	}
+	if !b.Reserve(n, w.conn.closed) {
+		return false
+	}
+	w.reserved += b.Cap(n)
+	w.begun = len(w.buf)
+	w.buf = append(w.buf, head...)
+	return true
+}
+
+// TryReserve takes n more bytes of the budget if they are free.
+func (w *ResponseWriter) TryReserve(n int64) bool {
+	if !w.conn.server.budget.TryReserve(n) {
+		return false
+	}
+	w.reserved += n
+	return true
+}
+
+// Adjust corrects what was reserved by delta, when the data turned out smaller
+// or had to be larger.
+func (w *ResponseWriter) Adjust(delta int64) {
+	if delta > 0 {
+		w.conn.server.budget.Force(delta)
+	} else {
+		w.conn.server.budget.Release(-delta)
+	}
+	w.reserved += delta
+}
+
+// appendResponse encodes a kmsg response.
+func (w *ResponseWriter) appendResponse(r *Request, resp kmsg.Response) {
+	resp.SetVersion(r.Version)
+	w.begin(r)
+	w.buf = resp.AppendTo(w.buf)
+	w.end()
+}
+
+// flush writes everything gathered with one call and releases it.
+func (w *ResponseWriter) flush() error {
+	if w.bytes == 0 {
+		w.reset()
+		return nil
+	}
+	out, from := w.out[:0], 0
+	for _, p := range w.pieces {
+		if p.end > from {
+			out = append(out, w.buf[from:p.end])
+		}
+		out, from = append(out, p.data), p.end
+	}
+	if len(w.buf) > from {
+		out = append(out, w.buf[from:])
+	}
+	w.out = out // WriteTo consumes its own copy of the slice
+	err := w.conn.write(out, w.bytes)
+	w.reset()
+	return err
+}
+
+func (w *ResponseWriter) reset() {
+	for _, c := range w.closers {
+		c()
+	}
+	if w.reserved > 0 {
+		w.conn.server.budget.Release(w.reserved)
+		w.reserved = 0
+	}
+	clear(w.pieces)
+	clear(w.closers)
+	clear(w.out[:cap(w.out)])
+	w.pieces, w.closers = w.pieces[:0], w.closers[:0]
+	if cap(w.buf) > 2*writeBatchBytes {
+		w.buf = nil
+	}
+	w.buf, w.bytes, w.external, w.begun = w.buf[:0], 0, 0, 0
+}

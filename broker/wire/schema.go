@@ -1,0 +1,161 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+type fieldKind uint8
+
+const (
+	kindFixed          fieldKind = iota // width bytes
+	kindString                          // not null
+	kindNullableString                  //
+	kindBytes                           //
+	kindArray                           // of elem
+	kindStruct                          // elem, in place
+	kindNullableStruct                  // a byte, then elem unless it is negative
+)
+
+// field is one field of a request in wire order.
+type field struct {
+	name     string
+	from, to int16
+	kind     fieldKind
+	width    int     // of kindFixed
+	elem     *schema // of kindArray, kindStruct and kindNullableStruct
+	// elemBytes is the memory that one element of a decoded array takes.
+	elemBytes int64
+}
+
+// schema is the shape of a request or of an element within it. A schema of one
+// unnamed field stands for an array's plain element.
+type schema struct {
+	fields []field
+	plain  bool
+}
+
+// errShape is what a field of an unexpected Go type gives; it can only come
+// from a kmsg version whose types differ from those that the tests have seen.
+var errShape = errors.New("field type has no wire shape")
+
+type versionRange struct {
+	from, to int16
+	tag      bool
+}
+
+// newSchema derives the shape of req's versions from its kmsg type.
+func newSchema(req kmsg.Request) (*schema, error) {
+	ranges, err := parseRanges(versionRanges(req.Key()))
+	if err != nil {
+		return nil, err
+	}
+	s, err := structSchema(reflect.TypeOf(req).Elem(), "", ranges)
+	if err != nil {
+		return nil, fmt.Errorf("request key %d: %w", req.Key(), err)
+	}
+	if len(ranges) > 0 {
+		for path := range ranges {
+			return nil, fmt.Errorf("request key %d has no field %s", req.Key(), path)
+		}
+	}
+	return s, nil
+}
+
+func parseRanges(table string) (map[string]versionRange, error) {
+	ranges := make(map[string]versionRange)
+	for entry := range strings.SplitSeq(table, ";") {
+		entry = strings.TrimSpace(entry)
+		if entry == "" {
+			continue
+		}
+		path, span, _ := strings.Cut(entry, " ")
+		if span == "tag" {
+			ranges[path] = versionRange{tag: true}
+			continue
+		}
+		lo, hi, _ := strings.Cut(span, "-")
+		from, err := strconv.ParseInt(lo, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("version range of %s: %w", path, err)
+		}
+		to := int64(math.MaxInt16)
+		if hi != "" {
+			if to, err = strconv.ParseInt(hi, 10, 16); err != nil {
+				return nil, fmt.Errorf("version range of %s: %w", path, err)
+			}
+		}
+		ranges[path] = versionRange{from: int16(from), to: int16(to)}
+	}
+	return ranges, nil
+}
+
+// structSchema walks t; the ranges that it uses are deleted from the map.
+func structSchema(t reflect.Type, prefix string, ranges map[string]versionRange) (*schema, error) {
+	s := &schema{}
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if sf.Name == "UnknownTags" || prefix == "" && sf.Name == "Version" {
+			continue
+		}
+		path := prefix + sf.Name
+		r, ok := ranges[path]
+		delete(ranges, path)
+		if !ok {
+			r = versionRange{to: math.MaxInt16}
+		}
+		if r.tag {
+			continue
+		}
+		f, err := fieldSchema(sf.Type, path, ranges)
+		if err != nil {
+			return nil, err
+		}
+		f.name, f.from, f.to = path, r.from, r.to
+		s.fields = append(s.fields, f)
+	}
+	return s, nil
+}
+
+func fieldSchema(t reflect.Type, path string, ranges map[string]versionRange) (field, error) {
+	switch t.Kind() {
+	case reflect.Bool, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint16, reflect.Uint32, reflect.Float64:
+		return field{kind: kindFixed, width: int(t.Size())}, nil
+	case reflect.Array: // a uuid
+		return field{kind: kindFixed, width: t.Len()}, nil
+	case reflect.String:
+		return field{kind: kindString}, nil
+	case reflect.Struct:
+		elem, err := structSchema(t, path+".", ranges)
+		return field{kind: kindStruct, elem: elem}, err
+	case reflect.Pointer:
+		if t.Elem().Kind() == reflect.String {
+			return field{kind: kindNullableString}, nil
+		}
+		if t.Elem().Kind() == reflect.Struct {
+			elem, err := structSchema(t.Elem(), path+".", ranges)
+			return field{kind: kindNullableStruct, elem: elem, elemBytes: int64(t.Elem().Size())}, err
+		}
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return field{kind: kindBytes}, nil
+		}
+		f := field{kind: kindArray, elemBytes: int64(t.Elem().Size())}
+		if t.Elem().Kind() == reflect.Struct {
+			elem, err := structSchema(t.Elem(), path+".", ranges)
+			f.elem = elem
+			return f, err
+		}
+		plain, err := fieldSchema(t.Elem(), path, ranges)
+		plain.to = math.MaxInt16
+		f.elem = &schema{fields: []field{plain}, plain: true}
+		return f, err
+	}
+	return field{}, fmt.Errorf("%w: %s %s", errShape, path, t)
+}

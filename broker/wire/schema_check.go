@@ -1,0 +1,206 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrMalformed is returned for a request that does not have the shape of its API
+// and version, or that claims more than its bytes justify.
+var ErrMalformed = errors.New("malformed request")
+
+// tagBytes is the memory that kmsg takes for one unknown tagged field.
+const tagBytes = 64
+
+// checker walks an encoded request without allocating. The first violation
+// makes it fail for good.
+type checker struct {
+	src      []byte
+	version  int16
+	flexible bool
+	cost     int64
+	costMax  int64
+	err      error
+}
+
+// check walks body and returns the memory that decoding it will take. It fails
+// with ErrMalformed when a length is not justified by the bytes that follow, or
+// when that memory is more than costMax.
+func (s *schema) check(body []byte, version int16, flexible bool, costMax int64) (int64, error) {
+	c := checker{src: body, version: version, flexible: flexible, costMax: costMax}
+	c.walk(s)
+	if c.err == nil && len(c.src) > 0 {
+		c.fail("bytes after the end")
+	}
+	return c.cost, c.err
+}
+
+func (c *checker) fail(what string) {
+	if c.err == nil {
+		c.err = fmt.Errorf("%w: %s, with %d bytes left", ErrMalformed, what, len(c.src))
+	}
+	c.src = nil
+}
+
+func (c *checker) walk(s *schema) {
+	for i := range s.fields {
+		f := &s.fields[i]
+		if c.err != nil {
+			return
+		}
+		if c.version >= f.from && c.version <= f.to {
+			c.field(f)
+		}
+	}
+	if c.flexible && !s.plain {
+		c.tags()
+	}
+}
+
+func (c *checker) field(f *field) {
+	switch f.kind {
+	case kindFixed:
+		c.skip(f.width)
+	case kindString:
+		c.string(false)
+	case kindNullableString:
+		c.string(true)
+	case kindBytes:
+		c.bytes()
+	case kindArray:
+		c.array(f)
+	case kindStruct:
+		c.walk(f.elem)
+	case kindNullableStruct:
+		if marker := c.take(1); marker != nil && int8(marker[0]) >= 0 {
+			c.spend(f.elemBytes)
+			c.walk(f.elem)
+		}
+	}
+}
+
+func (c *checker) spend(n int64) {
+	if c.cost += n; c.cost > c.costMax {
+		c.fail("more elements than its size justifies")
+	}
+}
+
+func (c *checker) take(n int) []byte {
+	if n < 0 || n > len(c.src) {
+		c.fail("a length that goes beyond its end")
+		return nil
+	}
+	b := c.src[:n]
+	c.src = c.src[n:]
+	return b
+}
+
+func (c *checker) skip(n int) { c.take(n) }
+
+// uvarint reads at most five bytes, as Kafka does.
+func (c *checker) uvarint() int64 {
+	var x uint64
+	for i := range 5 {
+		b := c.take(1)
+		if b == nil {
+			return 0
+		}
+		x |= uint64(b[0]&0x7f) << (7 * i)
+		if b[0] < 0x80 {
+			if x > 1<<32-1 {
+				break
+			}
+			return int64(x)
+		}
+	}
+	c.fail("a varint that is too long")
+	return 0
+}
+
+func (c *checker) int16() int {
+	if b := c.take(2); b != nil {
+		return int(int16(binary.BigEndian.Uint16(b)))
+	}
+	return 0
+}
+
+func (c *checker) int32() int {
+	if b := c.take(4); b != nil {
+		return int(int32(binary.BigEndian.Uint32(b)))
+	}
+	return 0
+}
+
+func (c *checker) string(nullable bool) {
+	var n int
+	if c.flexible {
+		n = int(c.uvarint()) - 1
+	} else {
+		n = c.int16()
+	}
+	if c.err != nil {
+		return
+	}
+	if n == -1 && nullable {
+		return
+	}
+	c.spend(int64(n))
+	c.skip(n)
+}
+
+func (c *checker) bytes() {
+	var n int
+	if c.flexible {
+		n = int(c.uvarint()) - 1
+	} else {
+		n = c.int32()
+	}
+	if c.err == nil && n != -1 {
+		c.skip(n)
+	}
+}
+
+func (c *checker) array(f *field) {
+	var n int
+	if c.flexible {
+		n = int(c.uvarint()) - 1
+	} else {
+		n = c.int32()
+	}
+	if c.err != nil || n == -1 {
+		return
+	}
+	if n < 0 || n > len(c.src) {
+		c.fail("an array length that its size does not justify")
+		return
+	}
+	c.spend(int64(n) * f.elemBytes)
+	if f.elem.plain && f.elem.fields[0].kind == kindFixed {
+		c.skip(n * f.elem.fields[0].width)
+		return
+	}
+	for range n {
+		if c.err != nil {
+			return
+		}
+		c.walk(f.elem)
+	}
+}
+
+func (c *checker) tags() {
+	n := c.uvarint()
+	if n > int64(len(c.src)/2) {
+		c.fail("more tagged fields than its size justifies")
+		return
+	}
+	for range n {
+		if c.err != nil {
+			return
+		}
+		c.uvarint()
+		size := c.uvarint()
+		c.spend(tagBytes)
+		c.skip(int(size))
+	}
+}

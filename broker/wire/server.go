@@ -1,0 +1,201 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Config of a Server.
+type Config struct {
+	// Listener accepts the connections; the server closes it.
+	Listener net.Listener
+	// APIs that are answered.
+	APIs []API
+	// RequestMax is the largest frame; Budget bounds what is in work.
+	RequestMax int64
+	Budget     *Budget
+	// ConnectionsMax is the number of open connections; more are closed at once.
+	ConnectionsMax int
+	// IdleTimeout closes a connection without requests.
+	IdleTimeout time.Duration
+	Logger      *slog.Logger
+	Metrics     *Metrics
+}
+
+// Server accepts connections and serves them. Run may be called once.
+type Server struct {
+	cfg      Config
+	apis     map[int16]*api
+	budget   *Budget
+	buffers  buffers
+	metrics  *Metrics
+	log      *throttledLog
+	smallMax int64 // largest frame of an API that is not Large
+	encoders chan struct{}
+
+	draining chan struct{} // closed when the node stops
+	cut      chan struct{} // closed when it no longer waits for answers
+
+	mu    sync.Mutex
+	conns map[*Conn]struct{}
+	wg    sync.WaitGroup
+}
+
+// NewServer checks the table of APIs.
+func NewServer(cfg Config) (*Server, error) {
+	s := &Server{
+		cfg: cfg, budget: cfg.Budget, metrics: cfg.Metrics, log: newThrottledLog(cfg.Logger),
+		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}),
+		encoders: make(chan struct{}, encodersMax),
+		draining: make(chan struct{}), cut: make(chan struct{}),
+		smallMax: max(cfg.Budget.Max()/(decodeFactor+1), decodeFloorBytes),
+	}
+	if cfg.RequestMax > cfg.Budget.Max() {
+		return nil, fmt.Errorf("request_max (%d bytes) must not be larger than request_memory (%d bytes)", cfg.RequestMax, cfg.Budget.Max())
+	}
+	for _, a := range cfg.APIs {
+		if s.apis[a.Key] != nil {
+			return nil, fmt.Errorf("API key %d is given twice", a.Key)
+		}
+		known, err := newAPI(a, cfg.Metrics)
+		if err != nil {
+			return nil, err
+		}
+		s.apis[a.Key] = known
+	}
+	return s, nil
+}
+
+// Addr returns the address that is listened on.
+func (s *Server) Addr() net.Addr { return s.cfg.Listener.Addr() }
+
+// Run serves until ctx ends; then it stops accepting and reading, answers what
+// can be answered within a few seconds and closes all connections. All
+// goroutines have ended when it returns.
+func (s *Server) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.drain)
+	defer stop()
+	err := s.acceptLoop()
+	s.drain()
+	s.awaitConns()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) acceptLoop() error {
+	backoff := time.Duration(0)
+	for {
+		nc, err := s.cfg.Listener.Accept()
+		if err == nil {
+			backoff = 0
+			s.serveConn(nc)
+			continue
+		}
+		if s.isDraining() {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("accept: %w", err)
+		}
+		// Out of descriptors, for instance: others may be closed meanwhile.
+		backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
+		s.cfg.Logger.Warn("accept failed", "error", err, "retry_in", backoff)
+		timer := time.NewTimer(backoff)
+		select {
+		case <-timer.C:
+		case <-s.draining:
+			timer.Stop()
+		}
+	}
+}
+
+func (s *Server) serveConn(nc net.Conn) {
+	c := newConn(s, nc)
+	s.mu.Lock()
+	if len(s.conns) >= s.cfg.ConnectionsMax {
+		s.mu.Unlock()
+		s.metrics.refused.Inc()
+		c.close(fmt.Errorf("connections_max of %d is reached", s.cfg.ConnectionsMax))
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	s.metrics.connections.Inc()
+	s.wg.Add(2)
+	go func() {
+		defer s.wg.Done()
+		c.readLoop()
+	}()
+	go func() {
+		defer s.wg.Done()
+		c.writeLoop()
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		s.metrics.connections.Dec()
+	}()
+}
+
+func (s *Server) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain stops accepting and wakes readers and long polls.
+func (s *Server) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.draining:
+		return
+	default:
+	}
+	close(s.draining)
+	if err := s.cfg.Listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.cfg.Logger.Debug("close listener failed", "error", err)
+	}
+	for c := range s.conns {
+		c.stopReading()
+	}
+}
+
+// stopReading wakes a reader that waits for a frame.
+func (c *Conn) stopReading() {
+	if err := c.nc.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		c.close(nil)
+	}
+}
+
+// awaitConns waits for the connections to end by themselves, then closes them.
+func (s *Server) awaitConns() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.wg.Wait()
+	}()
+	timer := time.NewTimer(drainTimeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return
+	case <-timer.C:
+	}
+	close(s.cut)
+	s.mu.Lock()
+	for c := range s.conns {
+		c.close(nil)
+	}
+	s.mu.Unlock()
+	<-ended
+}

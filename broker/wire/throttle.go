@@ -1,0 +1,65 @@
+package wire
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	logInterval = 10 * time.Second
+	logKeysMax  = 1024
+)
+
+// throttledLog writes at most one line per key and interval, so that a hostile
+// or broken client cannot fill the log; the next line says how many were left out.
+type throttledLog struct {
+	log *slog.Logger
+	now func() time.Time
+
+	mu   sync.Mutex
+	keys map[string]*throttledKey
+}
+
+type throttledKey struct {
+	last    time.Time
+	omitted int
+}
+
+func newThrottledLog(log *slog.Logger) *throttledLog {
+	return &throttledLog{log: log, now: time.Now, keys: make(map[string]*throttledKey)}
+}
+
+// connectionClosed tells why the node closed a connection.
+func (t *throttledLog) connectionClosed(host string, c *Conn, err error) {
+	omitted, ok := t.admit(host)
+	if !ok {
+		return
+	}
+	t.log.LogAttrs(context.Background(), slog.LevelWarn, "connection closed",
+		slog.String("remote", c.RemoteAddr()), slog.String("client_id", c.ClientID()),
+		slog.Any("error", err), slog.Int("omitted", omitted))
+}
+
+// admit reports whether a line for key may be written now and how many were
+// left out before it.
+func (t *throttledLog) admit(key string) (omitted int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	k := t.keys[key]
+	if k == nil {
+		if len(t.keys) >= logKeysMax {
+			clear(t.keys)
+		}
+		t.keys[key] = &throttledKey{last: now}
+		return 0, true
+	}
+	if now.Sub(k.last) < logInterval {
+		k.omitted++
+		return 0, false
+	}
+	omitted, k.omitted, k.last = k.omitted, 0, now
+	return omitted, true
+}
