@@ -1,0 +1,238 @@
+package core
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	// multiGroupFetchVersion is the first OffsetFetch version with several groups (KIP-709).
+	multiGroupFetchVersion = 8
+	// groupIDNotFoundCommitVersion is the first OffsetCommit version that knows GROUP_ID_NOT_FOUND.
+	groupIDNotFoundCommitVersion = 9
+)
+
+// offset is what a group has committed for a partition.
+type offset struct {
+	offset      int64
+	leaderEpoch int32
+	metadata    string
+	commitMs    int64
+	// expireMs is when it ends by the client's own wish (OffsetCommit v2 to v4); -1 without one.
+	expireMs int64
+	topicID  [16]byte
+}
+
+// offsetCommit handles OffsetCommit (8), versions 0 to 9.
+func (s *Shard) offsetCommit(in Input, req *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
+	code := s.checkCommit(req)
+	r := kmsg.NewPtrOffsetCommitResponse()
+	r.Version, r.Topics = req.Version, make([]kmsg.OffsetCommitResponseTopic, 0, len(req.Topics))
+	for _, t := range req.Topics {
+		to := kmsg.NewOffsetCommitResponseTopic()
+		to.Topic, to.Partitions = t.Topic, make([]kmsg.OffsetCommitResponseTopicPartition, 0, len(t.Partitions))
+		topic, known := Topic{Partitions: 1<<31 - 1}, true
+		if in.Topics != nil {
+			topic, known = in.Topics(t.Topic)
+		}
+		for _, p := range t.Partitions {
+			one := kmsg.NewOffsetCommitResponseTopicPartition()
+			one.Partition, one.ErrorCode = p.Partition, code
+			switch {
+			case code != 0:
+			case !known || p.Partition < 0 || p.Partition >= topic.Partitions:
+				one.ErrorCode = kerr.UnknownTopicOrPartition.Code
+			case p.Metadata != nil && len(*p.Metadata) > s.cfg.OffsetMetadataBytesMax:
+				one.ErrorCode = kerr.OffsetMetadataTooLarge.Code
+			default:
+				s.write(offsetRecord(req.Group, t.Topic, p.Partition, s.committed(req, p, topic.ID)))
+			}
+			to.Partitions = append(to.Partitions, one)
+		}
+		r.Topics = append(r.Topics, to)
+	}
+	return r
+}
+
+func (s *Shard) committed(req *kmsg.OffsetCommitRequest, p kmsg.OffsetCommitRequestTopicPartition, topicID [16]byte) offset {
+	o := offset{offset: p.Offset, leaderEpoch: p.LeaderEpoch, commitMs: s.nowMs, expireMs: -1, topicID: topicID}
+	if p.Metadata != nil {
+		o.metadata = *p.Metadata
+	}
+	if req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis >= 0 {
+		o.expireMs = s.nowMs + req.RetentionTimeMillis
+	}
+	return o
+}
+
+// checkCommit says who may commit: a member in its generation, or anyone while the group is empty.
+func (s *Shard) checkCommit(req *kmsg.OffsetCommitRequest) int16 {
+	g := s.groups[req.Group]
+	if g == nil {
+		switch {
+		case req.Generation < 0 && len(s.groups) >= s.cfg.GroupsMax:
+			return kerr.CoordinatorNotAvailable.Code
+		case req.Generation < 0:
+			return 0 // a group that only keeps offsets
+		case req.Version >= groupIDNotFoundCommitVersion:
+			return kerr.GroupIDNotFound.Code
+		}
+		return kerr.IllegalGeneration.Code
+	}
+	if req.Generation < 0 && g.state == Empty {
+		return 0
+	}
+	if req.Generation < 0 && req.MemberID == "" && req.InstanceID == nil {
+		return kerr.UnknownMemberID.Code
+	}
+	if code := g.validate(req.MemberID, req.InstanceID); code != 0 {
+		return code
+	}
+	if req.Generation != g.generation {
+		return kerr.IllegalGeneration.Code
+	}
+	if g.state == CompletingRebalance {
+		// The member knows of the generation, but it has no assignment in it yet.
+		return kerr.RebalanceInProgress.Code
+	}
+	s.touch(g, g.byID[req.MemberID])
+	return 0
+}
+
+// offsetFetch handles OffsetFetch (9), versions 0 to 9.
+func (s *Shard) offsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
+	r := kmsg.NewPtrOffsetFetchResponse()
+	r.Version = req.Version
+	r.Topics, r.Groups = []kmsg.OffsetFetchResponseTopic{}, []kmsg.OffsetFetchResponseGroup{}
+	if req.Version < multiGroupFetchVersion {
+		r.Topics = s.fetchSingle(req)
+		return r
+	}
+	for _, g := range req.Groups {
+		to := kmsg.NewOffsetFetchResponseGroup()
+		to.Group, to.Topics = g.Group, s.fetchGroup(g.Group, g.Topics)
+		r.Groups = append(r.Groups, to)
+	}
+	return r
+}
+
+// fetchSingle is the form of one group per request.
+func (s *Shard) fetchSingle(req *kmsg.OffsetFetchRequest) []kmsg.OffsetFetchResponseTopic {
+	var wanted []kmsg.OffsetFetchRequestGroupTopic
+	for _, t := range req.Topics {
+		wanted = append(wanted, kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, Partitions: t.Partitions})
+	}
+	if req.Topics != nil && wanted == nil {
+		wanted = []kmsg.OffsetFetchRequestGroupTopic{}
+	}
+	topics := []kmsg.OffsetFetchResponseTopic{}
+	for _, t := range s.fetchGroup(req.Group, wanted) {
+		to := kmsg.NewOffsetFetchResponseTopic()
+		to.Topic, to.Partitions = t.Topic, make([]kmsg.OffsetFetchResponseTopicPartition, 0, len(t.Partitions))
+		for _, p := range t.Partitions {
+			to.Partitions = append(to.Partitions, kmsg.OffsetFetchResponseTopicPartition(p))
+		}
+		topics = append(topics, to)
+	}
+	return topics
+}
+
+// fetchGroup returns the offsets of the wanted topics; nil wants all.
+func (s *Shard) fetchGroup(id string, wanted []kmsg.OffsetFetchRequestGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
+	var offsets map[string]map[int32]offset
+	if g := s.groups[id]; g != nil {
+		offsets = g.offsets
+	}
+	if wanted == nil {
+		for _, topic := range slices.Sorted(maps.Keys(offsets)) {
+			wanted = append(wanted, kmsg.OffsetFetchRequestGroupTopic{
+				Topic: topic, Partitions: slices.Sorted(maps.Keys(offsets[topic])),
+			})
+		}
+	}
+	topics := make([]kmsg.OffsetFetchResponseGroupTopic, 0, len(wanted))
+	for _, t := range wanted {
+		to := kmsg.NewOffsetFetchResponseGroupTopic()
+		to.Topic, to.Partitions = t.Topic, make([]kmsg.OffsetFetchResponseGroupTopicPartition, 0, len(t.Partitions))
+		for _, p := range t.Partitions {
+			one := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+			one.Partition, one.Offset, one.LeaderEpoch, one.Metadata = p, -1, -1, new("")
+			if o, ok := offsets[t.Topic][p]; ok {
+				one.Offset, one.LeaderEpoch, one.Metadata = o.offset, o.leaderEpoch, new(o.metadata)
+			}
+			to.Partitions = append(to.Partitions, one)
+		}
+		topics = append(topics, to)
+	}
+	return topics
+}
+
+// offsetDelete handles OffsetDelete (47), version 0 (KIP-496).
+func (s *Shard) offsetDelete(req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
+	r := kmsg.NewPtrOffsetDeleteResponse()
+	r.Version, r.Topics = req.Version, []kmsg.OffsetDeleteResponseTopic{}
+	g := s.groups[req.Group]
+	switch {
+	case req.Group == "":
+		r.ErrorCode = kerr.InvalidGroupID.Code
+		return r
+	case g == nil:
+		r.ErrorCode = kerr.GroupIDNotFound.Code
+		return r
+	case g.state != Empty && g.protocolType != consumerProtocolType:
+		r.ErrorCode = kerr.NonEmptyGroup.Code
+		return r
+	}
+	for _, t := range req.Topics {
+		to := kmsg.NewOffsetDeleteResponseTopic()
+		to.Topic, to.Partitions = t.Topic, []kmsg.OffsetDeleteResponseTopicPartition{}
+		subscribed := g.subscribed(t.Topic)
+		for _, p := range t.Partitions {
+			one := kmsg.NewOffsetDeleteResponseTopicPartition()
+			one.Partition = p.Partition
+			if subscribed {
+				one.ErrorCode = kerr.GroupSubscribedToTopic.Code
+			} else if _, ok := g.offsets[t.Topic][p.Partition]; ok {
+				s.write(offsetTombstone(g.id, t.Topic, p.Partition))
+			}
+			to.Partitions = append(to.Partitions, one)
+		}
+		r.Topics = append(r.Topics, to)
+	}
+	return r
+}
+
+// deleteGroups handles DeleteGroups (42), versions 0 to 2.
+func (s *Shard) deleteGroups(req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
+	r := kmsg.NewPtrDeleteGroupsResponse()
+	r.Version, r.Groups = req.Version, []kmsg.DeleteGroupsResponseGroup{}
+	for i, id := range req.Groups {
+		to := kmsg.NewDeleteGroupsResponseGroup()
+		to.Group = id
+		g := s.groups[id]
+		switch {
+		case g == nil || slices.Contains(req.Groups[:i], id):
+			to.ErrorCode = kerr.GroupIDNotFound.Code
+		case g.state != Empty:
+			to.ErrorCode = kerr.NonEmptyGroup.Code
+		default:
+			s.writeDeletion(g)
+		}
+		r.Groups = append(r.Groups, to)
+	}
+	return r
+}
+
+// writeDeletion writes tombstones for everything that the log has of a group;
+// the group goes when they are appended.
+func (s *Shard) writeDeletion(g *group) {
+	for _, topic := range slices.Sorted(maps.Keys(g.offsets)) {
+		for _, p := range slices.Sorted(maps.Keys(g.offsets[topic])) {
+			s.write(offsetTombstone(g.id, topic, p))
+		}
+	}
+	s.write(groupTombstone(g.id))
+}

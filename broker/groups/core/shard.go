@@ -1,0 +1,200 @@
+package core
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Token names a request from the moment it is stepped until its reply.
+type Token uint64
+
+// Client is who sent a request, as DescribeGroups shows it.
+type Client struct {
+	// ID is the client id of the request header; Host is the peer's address
+	// as Kafka writes it ("/127.0.0.1").
+	ID, Host string
+}
+
+// Topic is what the metadata image knows about a topic.
+type Topic struct {
+	ID         [16]byte
+	Partitions int32
+}
+
+// Topics looks a topic up by name in the metadata image.
+type Topics func(name string) (Topic, bool)
+
+// Input is one request.
+type Input struct {
+	NowMs   int64
+	Token   Token
+	Client  Client
+	Request kmsg.Request
+	// Topics refuses commits for unknown partitions; nil knows every topic.
+	Topics Topics
+}
+
+// Reply answers the request of a token.
+type Reply struct {
+	Token    Token
+	Response kmsg.Response
+}
+
+// Output is what a Step or a Tick asks of its caller: append Records in order,
+// then call [Shard.Appended] or [Shard.AppendFailed]; send Replies when these and
+// all earlier records are durable.
+type Output struct {
+	Records []Record
+	Replies []Reply
+}
+
+// Shard is the state of all groups of one partition of __consumer_offsets.
+type Shard struct {
+	cfg    Config
+	random *rand.Rand
+	groups map[string]*group
+	timers timers
+
+	// Invariant: nowMs never goes back.
+	nowMs int64
+	out   Output
+
+	// transactions holds offsets of open transactions while a log is replayed.
+	transactions map[int64][]change
+}
+
+// New returns a shard without groups. random makes member ids; its seed must
+// differ between processes, or two lives of a broker could give out the same id.
+func New(cfg Config, random *rand.Rand) *Shard {
+	return &Shard{cfg: cfg, random: random, groups: map[string]*group{}, transactions: map[int64][]change{}}
+}
+
+// Step handles one request. A request of another API than those of groups is
+// a broken invariant of the caller and panics.
+func (s *Shard) Step(in Input) Output {
+	s.begin(in.NowMs)
+	switch req := in.Request.(type) {
+	case *kmsg.JoinGroupRequest:
+		s.joinGroup(in, req)
+	case *kmsg.SyncGroupRequest:
+		s.syncGroup(in, req)
+	case *kmsg.HeartbeatRequest:
+		s.reply(in.Token, s.heartbeat(req))
+	case *kmsg.LeaveGroupRequest:
+		s.reply(in.Token, s.leaveGroup(req))
+	case *kmsg.OffsetCommitRequest:
+		s.reply(in.Token, s.offsetCommit(in, req))
+	case *kmsg.OffsetFetchRequest:
+		s.reply(in.Token, s.offsetFetch(req))
+	case *kmsg.OffsetDeleteRequest:
+		s.reply(in.Token, s.offsetDelete(req))
+	case *kmsg.DeleteGroupsRequest:
+		s.reply(in.Token, s.deleteGroups(req))
+	case *kmsg.DescribeGroupsRequest:
+		s.reply(in.Token, s.describeGroups(req))
+	case *kmsg.ListGroupsRequest:
+		s.reply(in.Token, s.listGroups(req))
+	default:
+		panic(fmt.Sprintf("request of API key %d is not for the group coordinator", in.Request.Key()))
+	}
+	return s.end()
+}
+
+// Tick fires the timers that are due at nowMs.
+func (s *Shard) Tick(nowMs int64) Output {
+	s.begin(nowMs)
+	for {
+		key, ok := s.timers.pop(s.nowMs)
+		if !ok {
+			return s.end()
+		}
+		s.fire(key)
+	}
+}
+
+// NextDeadline returns when Tick has something to do.
+func (s *Shard) NextDeadline() (ms int64, ok bool) { return s.timers.next() }
+
+// GroupCounts returns the number of groups by state.
+func (s *Shard) GroupCounts() map[State]int {
+	counts := map[State]int{}
+	for _, g := range s.groups {
+		counts[g.state]++
+	}
+	return counts
+}
+
+// Drop returns a reply with the error code for every request that is parked,
+// and forgets all groups: the shard moves away or is loaded anew.
+func (s *Shard) Drop(code int16) []Reply {
+	s.begin(s.nowMs)
+	for _, id := range s.groupIDs() {
+		for _, m := range s.groups[id].members {
+			s.failParked(m, code)
+		}
+	}
+	s.groups, s.timers = map[string]*group{}, timers{}
+	s.transactions = map[int64][]change{}
+	return s.end().Replies
+}
+
+func (s *Shard) fire(key timerKey) {
+	if key.kind == timerExpiry {
+		s.expireOffsets()
+		s.timers.set(timerKey{kind: timerExpiry}, s.nowMs+s.cfg.ExpiryIntervalMs)
+		return
+	}
+	g, ok := s.groups[key.group]
+	if !ok {
+		return
+	}
+	switch key.kind {
+	case timerMember:
+		s.expireMember(g, key.member)
+	case timerJoin:
+		s.joinDeadline(g)
+	case timerSync:
+		s.syncDeadline(g)
+	case timerExpiry:
+	}
+}
+
+func (s *Shard) begin(nowMs int64) {
+	s.nowMs = max(s.nowMs, nowMs)
+	s.out = Output{}
+}
+
+func (s *Shard) end() Output {
+	out := s.out
+	s.out = Output{}
+	return out
+}
+
+func (s *Shard) reply(to Token, r kmsg.Response) {
+	s.out.Replies = append(s.out.Replies, Reply{Token: to, Response: r})
+}
+
+func (s *Shard) write(r Record) { s.out.Records = append(s.out.Records, r) }
+
+// groupIDs returns the ids in order, so that equal inputs give equal outputs.
+func (s *Shard) groupIDs() []string { return slices.Sorted(maps.Keys(s.groups)) }
+
+// forgetIfIdle drops a group of which nothing is worth remembering and nothing is in the log.
+func (s *Shard) forgetIfIdle(g *group) {
+	if g.state == Empty && len(g.members) == 0 && len(g.pending) == 0 && !g.persisted && g.offsetCount() == 0 {
+		s.removeGroup(g)
+	}
+}
+
+func (s *Shard) removeGroup(g *group) {
+	s.timers.cancel(timerKey{timerJoin, g.id, ""})
+	s.timers.cancel(timerKey{timerSync, g.id, ""})
+	for id := range g.pending {
+		s.timers.cancel(timerKey{timerMember, g.id, id})
+	}
+	delete(s.groups, g.id)
+}
