@@ -26,7 +26,7 @@ generate:
 
 # The figures of docs/benchmarks.md, beside the peers in the same run.
 bench:
-	$(GO) test -timeout 60m -run '^$$' -bench . -benchtime 3x ./test/bench
+	$(GO) test -timeout 60m -run '^$$' -bench Report -benchtime 1x -v ./test/bench
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 30s
