@@ -48,4 +48,19 @@ type Broker struct {
 	// GroupInitialRebalanceDelay is how long an empty group waits for more
 	// members before its first rebalance (group.initial.rebalance.delay.ms).
 	GroupInitialRebalanceDelay Duration `yaml:"group_initial_rebalance_delay"`
+	// GroupSessionTimeoutMin and GroupSessionTimeoutMax bound the session timeout
+	// that a group member may ask for (group.min.session.timeout.ms,
+	// group.max.session.timeout.ms).
+	GroupSessionTimeoutMin Duration `yaml:"group_session_timeout_min"`
+	GroupSessionTimeoutMax Duration `yaml:"group_session_timeout_max"`
+	// GroupMembersMax bounds the members of one consumer group (group.max.size).
+	GroupMembersMax int `yaml:"group_members_max"`
+	// GroupsMax bounds the consumer groups of each partition of __consumer_offsets.
+	GroupsMax int `yaml:"groups_max"`
+	// OffsetsRetention is how long committed offsets are kept after their
+	// group has become empty (offsets.retention.minutes).
+	OffsetsRetention Duration `yaml:"offsets_retention"`
+	// OffsetMetadataMax is the largest metadata that can be committed with an
+	// offset (offset.metadata.max.bytes).
+	OffsetMetadataMax Size `yaml:"offset_metadata_max"`
 }

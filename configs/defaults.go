@@ -54,6 +54,12 @@ func defaultBroker() Broker {
 		ProducerIDExpiration:       day,
 		OffsetsPartitions:          16,
 		GroupInitialRebalanceDelay: Duration(100 * time.Millisecond),
+		GroupSessionTimeoutMin:     6 * second,
+		GroupSessionTimeoutMax:     30 * minute,
+		GroupMembersMax:            10_000,
+		GroupsMax:                  50_000,
+		OffsetsRetention:           7 * day,
+		OffsetMetadataMax:          4 << 10,
 	}
 }
 

@@ -25,6 +25,9 @@ func (s *Shard) expireOffsets() {
 				s.write(offsetTombstone(id, topic, p))
 			}
 		}
+		if expired := g.offsetCount() - left; expired > 0 {
+			s.tell(Event{Kind: EventOffsetsExpired, Group: id, Generation: g.generation, Count: expired})
+		}
 		if left == 0 {
 			s.write(groupTombstone(id))
 		}

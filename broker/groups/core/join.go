@@ -150,7 +150,7 @@ func (s *Shard) addMember(g *group, m *member, at *parked) {
 	// Nobody can send heartbeats before it knows its id, and a connection that
 	// went away while its request is parked is not seen: so a bound of its own.
 	s.timers.set(timerKey{timerMember, g.id, m.id}, s.nowMs+int64(s.cfg.NewMemberJoinTimeoutMs))
-	s.rebalanceOrComplete(g)
+	s.rebalanceOrComplete(g, "a member joined")
 }
 
 func (s *Shard) updateMember(g *group, m *member, req *kmsg.JoinGroupRequest, at *parked) {
@@ -159,7 +159,7 @@ func (s *Shard) updateMember(g *group, m *member, req *kmsg.JoinGroupRequest, at
 	m.update(req)
 	g.countVotes(m, 1)
 	m.join = at
-	s.rebalanceOrComplete(g)
+	s.rebalanceOrComplete(g, "a member joined again")
 }
 
 // replaceStatic gives a static member that came back a new id (KIP-345).
@@ -188,7 +188,7 @@ func (s *Shard) replaceStatic(g *group, m *member, id string, in Input, req *kms
 
 	if g.state != Stable || g.selectProtocol() != g.protocol {
 		m.join = at
-		s.rebalanceOrComplete(g)
+		s.rebalanceOrComplete(g, "a static member came back")
 		return
 	}
 	// The assignment stays; only the new id has to be remembered.

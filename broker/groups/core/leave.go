@@ -34,7 +34,7 @@ func (s *Shard) leaveGroup(req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse
 		r.ErrorCode, r.Members = r.Members[0].ErrorCode, nil
 	}
 	if left {
-		s.afterRemoval(g)
+		s.afterRemoval(g, "a member left")
 		s.forgetIfIdle(g)
 	}
 	return r

@@ -7,15 +7,16 @@ import (
 )
 
 // rebalanceOrComplete begins a rebalance, or ends the join phase of the one that runs if all are there.
-func (s *Shard) rebalanceOrComplete(g *group) {
+func (s *Shard) rebalanceOrComplete(g *group, reason string) {
 	if g.canRebalance() {
-		s.prepareRebalance(g)
+		s.prepareRebalance(g, reason)
 		return
 	}
 	s.completeIfJoined(g)
 }
 
-func (s *Shard) prepareRebalance(g *group) {
+func (s *Shard) prepareRebalance(g *group, reason string) {
+	s.tell(Event{Kind: EventRebalance, Group: g.id, Generation: g.generation, Members: len(g.members), Reason: reason})
 	if g.state == CompletingRebalance {
 		s.clearAssignments(g, kerr.RebalanceInProgress.Code)
 	}
@@ -77,6 +78,7 @@ func (s *Shard) completeJoin(g *group) {
 	g.generation++
 	clear(g.unsynced)
 	g.protocol = g.selectProtocol()
+	s.tell(Event{Kind: EventGeneration, Group: g.id, Generation: g.generation, Members: len(g.members)})
 	if len(g.members) == 0 {
 		g.leader = ""
 		g.transition(Empty, s.nowMs)
@@ -107,7 +109,7 @@ func (s *Shard) syncDeadline(g *group) {
 			s.dropMember(g, m)
 		}
 	}
-	s.prepareRebalance(g)
+	s.prepareRebalance(g, "members did not ask for their assignment")
 }
 
 // synced ends the wait for SyncGroup.
@@ -148,8 +150,9 @@ func (s *Shard) expireMember(g *group, id string) {
 	if !m.isNew && (m.join != nil || m.sync != nil) {
 		return
 	}
+	s.tell(Event{Kind: EventMemberExpired, Group: g.id, Generation: g.generation, Members: len(g.members), Member: m.id})
 	s.dropMember(g, m)
-	s.afterRemoval(g)
+	s.afterRemoval(g, "a member's session ended")
 }
 
 // dropMember takes a member out; its parked requests are answered with
@@ -161,10 +164,10 @@ func (s *Shard) dropMember(g *group, m *member) {
 }
 
 // afterRemoval rebalances after members were removed.
-func (s *Shard) afterRemoval(g *group) {
+func (s *Shard) afterRemoval(g *group, reason string) {
 	switch g.state {
 	case Stable, CompletingRebalance:
-		s.prepareRebalance(g)
+		s.prepareRebalance(g, reason)
 	case PreparingRebalance:
 		s.completeIfJoined(g)
 	case Empty, Dead:

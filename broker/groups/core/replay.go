@@ -32,7 +32,7 @@ func (s *Shard) AppendFailed(nowMs int64, records []Record) Output {
 			continue
 		}
 		s.clearAssignments(g, kerr.RebalanceInProgress.Code)
-		s.prepareRebalance(g)
+		s.prepareRebalance(g, "the assignment could not be stored")
 	}
 	return s.end()
 }

@@ -50,6 +50,31 @@ type Reply struct {
 type Output struct {
 	Records []Record
 	Replies []Reply
+	// Events are for the history: they ask for nothing.
+	Events []Event
+}
+
+// EventKind says what happened to a group.
+type EventKind uint8
+
+const (
+	// EventRebalance: a rebalance began; Reason says why.
+	EventRebalance EventKind = iota + 1
+	// EventGeneration: a generation began, with Members members.
+	EventGeneration
+	// EventMemberExpired: the session of Member ended.
+	EventMemberExpired
+	// EventOffsetsExpired: Count offsets were too old.
+	EventOffsetsExpired
+)
+
+// Event is something about a group that an operator may want to know.
+type Event struct {
+	Kind           EventKind
+	Group          string
+	Generation     int32
+	Members, Count int
+	Member, Reason string
 }
 
 // Shard is the state of all groups of one partition of __consumer_offsets.
@@ -177,6 +202,8 @@ func (s *Shard) end() Output {
 func (s *Shard) reply(to Token, r kmsg.Response) {
 	s.out.Replies = append(s.out.Replies, Reply{Token: to, Response: r})
 }
+
+func (s *Shard) tell(e Event) { s.out.Events = append(s.out.Events, e) }
 
 func (s *Shard) write(r Record) { s.out.Records = append(s.out.Records, r) }
 

@@ -1,0 +1,65 @@
+package groups
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/groups/core"
+)
+
+// ClientInfo is who sent a request: the client id of its header, and its
+// address as Kafka writes it ("/127.0.0.1").
+type ClientInfo = core.Client
+
+// Handle answers a request by calling reply once. It returns false, and does not
+// call reply, for requests of other APIs.
+func (c *Coordinator) Handle(client ClientInfo, request kmsg.Request, reply func(kmsg.Response)) bool {
+	switch req := request.(type) {
+	case *kmsg.JoinGroupRequest:
+		c.route(req.Group, client, req, reply)
+	case *kmsg.SyncGroupRequest:
+		c.route(req.Group, client, req, reply)
+	case *kmsg.HeartbeatRequest:
+		c.route(req.Group, client, req, reply)
+	case *kmsg.LeaveGroupRequest:
+		c.route(req.Group, client, req, reply)
+	case *kmsg.OffsetCommitRequest:
+		c.route(req.Group, client, req, reply)
+	case *kmsg.OffsetDeleteRequest:
+		c.route(req.Group, client, req, reply)
+	case *kmsg.OffsetFetchRequest:
+		c.offsetFetch(client, req, reply)
+	case *kmsg.DeleteGroupsRequest:
+		c.deleteGroups(client, req, reply)
+	case *kmsg.DescribeGroupsRequest:
+		c.describeGroups(client, req, reply)
+	case *kmsg.ListGroupsRequest:
+		c.listGroups(client, req, reply)
+	default:
+		return false
+	}
+	return true
+}
+
+// route gives the request to the shard of its group.
+func (c *Coordinator) route(group string, client ClientInfo, request kmsg.Request, reply func(kmsg.Response)) {
+	sh, code := c.shardOf(group)
+	if sh == nil {
+		reply(core.ErrorResponse(request, code))
+		return
+	}
+	sh.submit(client, request, reply)
+}
+
+func (c *Coordinator) shardOf(group string) (*shard, int16) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed || c.partitions == 0 {
+		return nil, kerr.CoordinatorNotAvailable.Code
+	}
+	sh := c.shards[PartitionFor(group, c.partitions)]
+	if sh == nil {
+		return nil, kerr.NotCoordinator.Code
+	}
+	return sh, 0
+}
