@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/hpcloud/tail"
-
-	"github.com/millrace/millrace/test/peers"
 )
 
 const (
@@ -64,18 +62,20 @@ func writeLines(t testing.TB, path string, size int) (lines int) {
 
 func shipFile(t testing.TB, tab *table, binary, path string, lines int) {
 	t.Helper()
-	addr := peers.FreeAddr(t)
-	broker := run(t, binary, fmt.Sprintf("broker: {listen: %q}\n", addr), "broker")
-	defer broker.kill()
+	broker := run(t, binary, "", "broker")
+	defer broker.Kill()
 	began := time.Now()
-	agent := run(t, binary, fmt.Sprintf("kafka: {brokers: [%q]}\nagent: {inputs: [{include: [%q]}]}\n", addr, path), "agent")
-	defer agent.kill()
-	await(t, agent, 5*time.Minute, func() bool {
-		sums, err := scrape(t, agent.http)
-		return err == nil && sums["millrace_agent_lines_acked_total"] >= float64(lines)
+	agent := run(t, binary, fmt.Sprintf("kafka: {brokers: [%q]}\nagent: {inputs: [{include: [%q]}]}\n", broker.Broker, path), "agent")
+	defer agent.Kill()
+	agent.Eventually(5*time.Minute, "every line is acknowledged", func() error {
+		sums, err := agent.Metrics()
+		if acked := sums["millrace_agent_lines_acked_total"]; err == nil && acked < float64(lines) {
+			err = fmt.Errorf("%.0f of %d", acked, lines)
+		}
+		return err
 	})
 	took, gib := time.Since(began), float64(agentMiB)/1024
-	u := used(t, agent.cmd.Process.Pid)
+	u := used(t, agent.Pid())
 	tab.add("lines/s", "millrace agent", float64(lines)/took.Seconds())
 	tab.add("CPU s/GiB", "millrace agent", u.cpuSeconds/gib)
 	tab.add("resident peak, MiB", "millrace agent", u.peakMiB)

@@ -43,9 +43,8 @@ func brokerLoad(t testing.TB, binary string) *table {
 }
 
 func millraceBroker(t testing.TB, binary, durability string) target {
-	addr := peers.FreeAddr(t)
-	p := run(t, binary, fmt.Sprintf("broker: {listen: %q, durability: %s}\n", addr, durability), "broker")
-	return target{"Millrace " + durability, addr, func() int { return p.cmd.Process.Pid }}
+	p := run(t, binary, fmt.Sprintf("broker: {durability: %s}\n", durability), "broker")
+	return target{"Millrace " + durability, p.Broker, p.Pid}
 }
 
 func kafkaBroker(t testing.TB) target {

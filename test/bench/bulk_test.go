@@ -21,14 +21,13 @@ func bulkLoad(t testing.TB, binary string) *table {
 	note := fmt.Sprintf("%d log documents, %d a request, op_type create, one client; a request is answered when it is on disk.", bulkDocuments, bulkSize)
 	tab := newTable("Search node: bulk indexing", note, "search node", "Elasticsearch")
 	bodies := bulkBodies()
-	addr := peers.FreeAddr(t)
-	node := run(t, binary, fmt.Sprintf("search: {listen: %q}\n", addr), "search")
+	node := run(t, binary, "", "search")
 	elasticsearch := peers.Elasticsearch(t)
 	for round := range rounds {
-		bulk(t, tab, "search node", "http://"+addr, round, bodies, node.cmd.Process.Pid)
+		bulk(t, tab, "search node", "http://"+node.Search, round, bodies, node.Pid())
 		bulk(t, tab, "Elasticsearch", elasticsearch.URL, round, bodies, elasticsearch.Pid())
 	}
-	tab.add("resident peak, MiB", "search node", used(t, node.cmd.Process.Pid).peakMiB)
+	tab.add("resident peak, MiB", "search node", used(t, node.Pid()).peakMiB)
 	tab.add("resident peak, MiB", "Elasticsearch", used(t, elasticsearch.Pid()).peakMiB)
 	return tab
 }

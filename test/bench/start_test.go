@@ -1,11 +1,6 @@
 package bench
 
 import (
-	"fmt"
-	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,48 +13,17 @@ func serverJVM() []string {
 	return []string{"-Xmx1g", "-Xms1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"}
 }
 
-// scrape reads the process's metrics, summed over labels.
-func scrape(t testing.TB, addr string) (map[string]float64, error) {
-	t.Helper()
-	if resp, err := http.Get("http://" + addr + "/readyz"); err != nil {
-		return nil, err
-	} else if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("not ready: %s", resp.Status)
-	}
-	resp, err := http.Get("http://" + addr + "/metrics")
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	sums := map[string]float64{}
-	for line := range strings.Lines(string(body)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] == "#" {
-			continue
-		}
-		name, _, _ := strings.Cut(fields[0], "{")
-		if v, err := strconv.ParseFloat(fields[len(fields)-1], 64); err == nil {
-			sums[name] += v
-		}
-	}
-	return sums, nil
-}
-
 // startAndIdle measures the time until the first answer and the memory of a
 // process without work.
 func startAndIdle(t testing.TB, binary string) *table {
 	tab := newTable("Start and idle", "`millrace up` runs broker, agent, pipelines, search node and console; Kafka is one KRaft node with 1 GiB of heap; Elasticsearch has 1 GiB.",
 		"millrace up", "Apache Kafka", "Elasticsearch")
 	for range rounds {
-		p := run(t, binary, fmt.Sprintf("broker: {listen: %q}\nsearch: {listen: %q}\n", peers.FreeAddr(t), peers.FreeAddr(t)), "up")
+		p := run(t, binary, "", "up")
 		idle(t)
-		tab.add("start until ready, s", "millrace up", p.took.Seconds())
-		tab.add("resident idle, MiB", "millrace up", used(t, p.cmd.Process.Pid).residentMiB)
-		p.kill()
+		tab.add("start until ready, s", "millrace up", p.Took.Seconds())
+		tab.add("resident idle, MiB", "millrace up", used(t, p.Pid()).residentMiB)
+		p.Kill()
 	}
 	kafka := peers.Kafka(t, peers.KafkaJVM(serverJVM()...))
 	for range rounds {

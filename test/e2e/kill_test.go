@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/test/peers"
+	"github.com/millrace/millrace/test/process"
 )
 
 // amounts of the kill test. MILLRACE_E2E_MIB and MILLRACE_E2E_KILLS change them.
@@ -37,13 +39,13 @@ func setting(t *testing.T, name string, otherwise int) int {
 func TestEveryLineExactlyOnceThroughKills(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		dir := t.TempDir()
-		n := newNode(t, inputs(dir))
-		killTest(t, n, dir, n.broker, "http://"+n.search)
+		n := process.New(t, binary, inputs(dir), "up")
+		killTest(t, n, dir, n.Broker, "http://"+n.Search)
 	})
 	t.Run("kafka and elasticsearch", func(t *testing.T) {
 		kafka, elasticsearch := peers.Kafka(t), peers.Elasticsearch(t)
 		dir := t.TempDir()
-		n := newNode(t, inputs(dir)+fmt.Sprintf("kafka: {brokers: [%q], partitions: 3}\nelasticsearch: {addresses: [%q]}\n", kafka.Bootstrap, elasticsearch.URL))
+		n := process.New(t, binary, inputs(dir)+fmt.Sprintf("kafka: {brokers: [%q], partitions: 3}\nelasticsearch: {addresses: [%q]}\n", kafka.Bootstrap, elasticsearch.URL), "up")
 		killTest(t, n, dir, kafka.Bootstrap, elasticsearch.URL)
 	})
 }
@@ -52,7 +54,7 @@ func inputs(dir string) string {
 	return fmt.Sprintf("agent: {inputs: [{include: [%q]}]}\n", filepath.Join(dir, "*.log"))
 }
 
-func killTest(t *testing.T, n *node, dir, bootstrap, elasticsearch string) {
+func killTest(t *testing.T, n *process.Process, dir, bootstrap, elasticsearch string) {
 	lines, written := corpus(t), newLedger()
 	kills := setting(t, "MILLRACE_E2E_KILLS", killCount)
 	bytesMax := int64(setting(t, "MILLRACE_E2E_MIB", writtenMiB)) << 20
@@ -62,22 +64,22 @@ func killTest(t *testing.T, n *node, dir, bootstrap, elasticsearch string) {
 		{path: filepath.Join(dir, "second.log"), rotate: byRename, sizeMax: 7 << 20, ledger: written},
 	}
 	began := time.Now()
-	n.start()
+	n.Start()
 	for round := range kills + 1 {
 		writing := make(chan error, 1)
 		go func() { writing <- writeRound(writers, lines, written, bytesMax*int64(round+1)/int64(kills+1)) }()
 		if round < kills {
-			n.killWhileUnacknowledged()
+			killWhileUnacknowledged(n)
 		}
 		if err := <-writing; err != nil {
 			t.Fatal(err)
 		}
 		if round < kills {
-			n.start()
+			n.Start()
 		}
 	}
 	t.Logf("%d lines, %d MiB written, %d kills, %s", written.total(), written.bytes>>20, kills, time.Since(began).Round(time.Millisecond))
-	settled(n, bootstrap, elasticsearch, "logs", "millrace-logs-*", written.total(), 5*time.Minute)
+	settled(t, n, bootstrap, elasticsearch, "logs", "millrace-logs-*", written.total(), 5*time.Minute)
 	t.Logf("settled after %s", time.Since(began).Round(time.Millisecond))
 	inTopic, inIndex := written.like(), written.like()
 	readTopic(t, bootstrap, "logs", inTopic)
@@ -88,13 +90,13 @@ func killTest(t *testing.T, n *node, dir, bootstrap, elasticsearch string) {
 	if err := written.compare(inIndex); err != nil {
 		t.Errorf("by _search: %v", err)
 	}
-	took, err := n.terminate()
+	took, err := n.Terminate()
 	if err != nil || took > 10*time.Second {
-		t.Errorf("the orderly end took %s: %v\n%s", took, err, n.logs())
+		t.Errorf("the orderly end took %s: %v\n%s", took, err, n.Logs())
 	}
 	for _, word := range []string{"panic:", "DATA RACE", "lines_lost"} {
-		if strings.Contains(n.logs(), word) {
-			t.Errorf("the log holds %q:\n%s", word, n.logs())
+		if strings.Contains(n.Logs(), word) {
+			t.Errorf("the log holds %q:\n%s", word, n.Logs())
 		}
 	}
 	t.Logf("verified after %s", time.Since(began).Round(time.Millisecond))
@@ -116,14 +118,13 @@ func writeRound(writers []*logWriter, lines [][]byte, written *ledger, upTo int6
 
 // killWhileUnacknowledged waits until the agent holds lines that the cluster
 // has not acknowledged, and kills the process at once.
-func (n *node) killWhileUnacknowledged() {
-	n.t.Helper()
-	n.eventually(60*time.Second, "batches are unacknowledged", func() error {
-		held, err := n.metric("millrace_agent_unacked_bytes")
-		if err == nil && held == 0 {
-			err = fmt.Errorf("nothing is unacknowledged")
+func killWhileUnacknowledged(n *process.Process) {
+	n.Eventually(60*time.Second, "batches are unacknowledged", func() error {
+		sums, err := n.Metrics()
+		if err == nil && sums["millrace_agent_unacked_bytes"] == 0 {
+			err = errors.New("nothing is unacknowledged")
 		}
 		return err
 	})
-	n.kill()
+	n.Kill()
 }

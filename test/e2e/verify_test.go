@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/test/process"
 )
 
 // readTopic reads all records of a topic from its start to its present end
@@ -145,14 +147,14 @@ func readIndex(t *testing.T, elasticsearch, index string, into *ledger) {
 }
 
 // settled waits until topic and index hold as many records as were written.
-func settled(n *node, bootstrap, elasticsearch, topic, index string, want int, limit time.Duration) {
-	n.t.Helper()
-	n.eventually(limit, "every line is in the topic", func() error {
-		got, err := topicEnd(n.t, bootstrap, topic)
+func settled(t *testing.T, n *process.Process, bootstrap, elasticsearch, topic, index string, want int, limit time.Duration) {
+	t.Helper()
+	n.Eventually(limit, "every line is in the topic", func() error {
+		got, err := topicEnd(t, bootstrap, topic)
 		return expect(int(got), want, err)
 	})
-	n.eventually(limit, "every line is found by a search", func() error {
-		got, err := count(n.t, elasticsearch, index)
+	n.Eventually(limit, "every line is found by a search", func() error {
+		got, err := count(t, elasticsearch, index)
 		return expect(got, want, err)
 	})
 }
