@@ -318,3 +318,18 @@ func compareEntries(a, b *entry) int {
 func find(list []*entry, e *entry) (int, bool) {
 	return slices.BinarySearchFunc(list, e, compareEntries)
 }
+
+// String names the outcome as metrics do.
+func (o Outcome) String() string {
+	switch o {
+	case Waiting:
+		return "waiting"
+	case Alerted:
+		return "alerted"
+	case Covered:
+		return "covered"
+	case Repeated:
+		return "repeated"
+	}
+	return "unknown"
+}
