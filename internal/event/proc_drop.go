@@ -1,0 +1,7 @@
+package event
+
+type dropProcessor struct{}
+
+func newDrop(*settings) processor { return dropProcessor{} }
+
+func (dropProcessor) process(*Event) bool { return true }
