@@ -15,9 +15,9 @@ const TagMappingFailure = "mapping_failure"
 const reasonLengthMax = 2000
 
 // keptFields are what remains of a refused document.
-func keptFields() [11]string {
-	return [...]string{
-		event.FieldMessage, event.FieldHostName, event.FieldLogFilePath, event.FieldLogOffset,
+func keptFields() []string {
+	return []string{
+		event.FieldMessage, event.FieldHostName, event.FieldLogFilePath, event.FieldLogFileID, event.FieldLogOffset,
 		event.FieldLogFlags, event.FieldAgentID, event.FieldIngested, event.FieldOriginal,
 		event.FieldOriginalBase64, "kafka.topic", "event.dataset",
 	}

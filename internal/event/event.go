@@ -15,6 +15,7 @@ const (
 	FieldErrorMessage = "error.message"
 	FieldLogLevel     = "log.level"
 	FieldLogFilePath  = "log.file.path"
+	FieldLogFileID    = "log.file.id"
 	FieldLogOffset    = "log.offset"
 	FieldLogFlags     = "log.flags"
 	FieldHostName     = "host.name"

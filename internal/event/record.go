@@ -36,7 +36,8 @@ func FromMessage(m *sarama.ConsumerMessage, ingested time.Time) *Event {
 }
 
 // FromRecord makes an event of a record: message, @timestamp (the record's
-// timestamp until a processor finds a better one), log.file.path, log.offset,
+// timestamp until a processor finds a better one), log.file.path, log.file.id
+// (the file's identity, which with log.offset names a line for ever), log.offset,
 // host.name, agent.id, the input's fields, and event.ingested. Bytes of the
 // value that are not UTF-8 become U+FFFD in message; the value as it was is then
 // in event.original_base64.
@@ -54,6 +55,7 @@ func FromRecord(r Record, ingested time.Time) *Event {
 	e.addText(FieldHostName, e.Origin.Host)
 	e.addText(FieldLogFilePath, e.Origin.Path)
 	if e.Origin.File != "" {
+		e.add(FieldLogFileID, String(validText(e.Origin.File)))
 		e.add(FieldLogOffset, Int(e.Origin.Offset))
 	}
 	e.addText(FieldAgentID, e.Origin.Agent)
