@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sync/atomic"
@@ -175,4 +176,16 @@ func skipHeaderTags(b []byte) ([]byte, error) {
 	c := checker{src: b, flexible: true, costMax: decodeFloorBytes}
 	c.tags()
 	return c.src, c.err
+}
+
+// DetachBody moves Body out of the frame's buffer into memory of its own, for
+// requests of which parts are kept for longer than the answer. Its reservation
+// stays until the answer.
+func (r *Request) DetachBody() {
+	if r.frame == nil {
+		return
+	}
+	body := bytes.Clone(r.Body)
+	r.Conn.server.buffers.put(r.frame)
+	r.frame, r.Body = nil, body
 }

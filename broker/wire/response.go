@@ -56,12 +56,9 @@ func (w *ResponseWriter) undo() { w.buf = w.buf[:w.begun] }
 // Append lets fn append encoded bytes to the response.
 func (w *ResponseWriter) Append(fn func([]byte) []byte) { w.buf = fn(w.buf) }
 
-// AppendData puts data into the response without copying it. release, which may
-// be nil, is called when the data has been written or the connection is closed.
-func (w *ResponseWriter) AppendData(data []byte, release func()) {
-	if release != nil {
-		w.closers = append(w.closers, release)
-	}
+// AppendData puts data into the response without copying it. It must stay as it
+// is until what was given to OnWritten is called.
+func (w *ResponseWriter) AppendData(data []byte) {
 	if len(data) == 0 {
 		return
 	}
@@ -69,10 +66,29 @@ func (w *ResponseWriter) AppendData(data []byte, release func()) {
 	w.external += len(data)
 }
 
+// OnWritten calls fn when the response has been written or the connection is closed.
+func (w *ResponseWriter) OnWritten(fn func()) { w.closers = append(w.closers, fn) }
+
+// FlushEarlier writes the responses that are gathered before the current one, of
+// which nothing but the start may have been written yet. Whoever waits while
+// rendering calls it first.
+func (w *ResponseWriter) FlushEarlier() error {
+	if w.bytes == 0 {
+		return nil
+	}
+	head := append([]byte(nil), w.buf[w.begun:]...)
+	w.undo()
+	if err := w.flush(); err != nil {
+		return err
+	}
+	w.buf = append(w.buf, head...)
+	return nil
+}
+
 // Reserve waits for n bytes of the node's budget; false means that the
 // connection is closed. What is reserved is released when the gathered
-// responses are written. It must be called before anything is appended, or not
-// at all: a response that is gathered already is written first, so that no
+// responses are written. It must be called before anything is appended:
+// responses that are gathered already are written first, so that no
 // reservation is held while this one is waited for.
 func (w *ResponseWriter) Reserve(n int64) bool {
 	b := w.conn.server.budget
@@ -80,17 +96,13 @@ func (w *ResponseWriter) Reserve(n int64) bool {
 		w.reserved += n
 		return true
 	}
-	head := append([]byte(nil), w.buf[w.begun:]...)
-	w.undo()
-	if err := w.flush(); err != nil {
+	if err := w.FlushEarlier(); err != nil {
 		return false
 	}
 	if !b.Reserve(n, w.conn.closed) {
 		return false
 	}
 	w.reserved += b.Cap(n)
-	w.begun = len(w.buf)
-	w.buf = append(w.buf, head...)
 	return true
 }
 

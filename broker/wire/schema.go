@@ -99,8 +99,7 @@ func parseRanges(table string) (map[string]versionRange, error) {
 // structSchema walks t; the ranges that it uses are deleted from the map.
 func structSchema(t reflect.Type, prefix string, ranges map[string]versionRange) (*schema, error) {
 	s := &schema{}
-	for i := range t.NumField() {
-		sf := t.Field(i)
+	for sf := range t.Fields() {
 		if sf.Name == "UnknownTags" || prefix == "" && sf.Name == "Version" {
 			continue
 		}

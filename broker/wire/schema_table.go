@@ -17,7 +17,7 @@ func versionRanges(key int16) string {
 			"Topics.Partitions.LogStartOffset 5-; Topics.Partitions.ReplicaDirectoryID tag; Topics.Partitions.HighWatermark tag; " +
 			"ForgottenTopics 7-; ForgottenTopics.Topic 7-12; ForgottenTopics.TopicID 13-; Rack 11-"
 	case 2: // ListOffsets
-		return "IsolationLevel 2-; Topics.Partitions.CurrentLeaderEpoch 4-; TimeoutMillis 10-"
+		return "IsolationLevel 2-; Topics.Partitions.CurrentLeaderEpoch 4-; Topics.Partitions.MaxNumOffsets 0-0; TimeoutMillis 10-"
 	case 3: // Metadata
 		return "Topics.TopicID 10-; AllowAutoTopicCreation 4-; IncludeClusterAuthorizedOperations 8-10; IncludeTopicAuthorizedOperations 8-"
 	case 8: // OffsetCommit

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -37,9 +36,7 @@ func (t *throttledLog) connectionClosed(host string, c *Conn, err error) {
 	if !ok {
 		return
 	}
-	t.log.LogAttrs(context.Background(), slog.LevelWarn, "connection closed",
-		slog.String("remote", c.RemoteAddr()), slog.String("client_id", c.ClientID()),
-		slog.Any("error", err), slog.Int("omitted", omitted))
+	t.log.Warn("connection closed", "remote", c.RemoteAddr(), "client_id", c.ClientID(), "error", err, "omitted", omitted)
 }
 
 // admit reports whether a line for key may be written now and how many were

@@ -1,0 +1,319 @@
+package broker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// Produce: v0-13
+//
+// Behaviour:
+// * Versions 0 to 2 carry message sets older than record batch v2: they are
+//   decoded and refused with UNSUPPORTED_FOR_MESSAGE_FORMAT.
+// * acks=all is answered when the records are flushed (with durability os: written),
+//   acks=1 when they are written, acks=0 not at all; an error under acks=0
+//   closes the connection, as in Kafka.
+// * A batch that an idempotent producer repeats is answered with its first
+//   offset and no error, once it is flushed.
+// * The request's timeout concerns followers, of which there are none.
+// * Written by hand: records go from the frame to the log without a copy, and
+//   the frame is released before the flush is waited for.
+//
+// KIPs:
+// * KIP-98: idempotent producers (v3); transactional ids are refused
+// * KIP-467: errors of single records (v8, none are reported singly)
+// * KIP-482: flexible (v9)
+// * KIP-516: topic ids (v13)
+
+const produceVersionMin = 3
+
+// produceTask is a produce request from its append to its answer. Tasks are
+// used again.
+type produceTask struct {
+	node     *Node
+	request  *wire.Request
+	version  int16
+	acks     int16
+	topics   []produceTopic
+	parts    []*producePart // in use: the first count
+	count    int
+	awaited  atomic.Int32 // flushes that the answer waits for, and one for the appends
+	renderFn func(*wire.ResponseWriter) error
+}
+
+type produceTopic struct {
+	name  string
+	id    metadata.TopicID
+	parts int // number of parts that are of this topic
+}
+
+type producePart struct {
+	task      *produceTask
+	partition int32
+	result    storage.AppendResult
+	err       error
+	log       *storage.Log // whose flush is awaited
+	flushedFn func(error)
+}
+
+// producer tasks are pooled per node.
+type produceTasks struct{ pool sync.Pool }
+
+func (p *produceTasks) get(n *Node, r *wire.Request) *produceTask {
+	t, ok := p.pool.Get().(*produceTask)
+	if !ok {
+		t = &produceTask{}
+		t.renderFn = t.render
+	}
+	t.node, t.request, t.version = n, r, r.Version
+	return t
+}
+
+func (p *produceTasks) put(t *produceTask) {
+	for _, part := range t.parts[:t.count] {
+		part.err, part.log = nil, nil
+	}
+	clear(t.topics)
+	t.topics, t.count, t.request = t.topics[:0], 0, nil
+	p.pool.Put(t)
+}
+
+func (t *produceTask) addPart() *producePart {
+	if t.count == len(t.parts) {
+		p := &producePart{task: t}
+		p.flushedFn = p.flushed
+		t.parts = append(t.parts, p)
+	}
+	t.count++
+	return t.parts[t.count-1]
+}
+
+func (n *Node) serveProduce(r *wire.Request) {
+	if err := r.Check(); err != nil {
+		r.Fail(err)
+		return
+	}
+	t := n.produceTasks.get(n, r)
+	if err := t.append(r.Body, r.Flexible()); err != nil {
+		n.produceTasks.put(t)
+		r.Fail(err)
+		return
+	}
+	r.ReleaseBody()
+	switch t.acks {
+	case 0:
+		t.finishUnanswered(r)
+	case -1:
+		t.awaitFlushes()
+	default:
+		r.ReplyRender(t.renderFn)
+	}
+}
+
+// append reads the request and appends its batches in its order.
+func (t *produceTask) append(body []byte, flexible bool) error {
+	in := wire.NewReader(body, flexible)
+	transactional := t.version >= 3 && in.String() != nil
+	t.acks = in.Int16()
+	in.Int32() // timeout
+	for range in.ArrayLen() {
+		state := t.readTopic(&in)
+		at := len(t.topics) - 1
+		for range in.ArrayLen() {
+			part := t.addPart()
+			part.partition = in.Int32()
+			records := in.Bytes()
+			in.Tags()
+			part.result, part.err = t.appendPart(part, state, records, transactional)
+			t.topics[at].parts++
+		}
+		in.Tags()
+	}
+	in.Tags()
+	return in.Err()
+}
+
+func (t *produceTask) readTopic(in *wire.Reader) *topicState {
+	var state *topicState
+	var topic produceTopic
+	if t.version >= 13 {
+		topic.id = in.UUID()
+		state = t.node.topics.byID(topic.id)
+	} else {
+		name := in.String()
+		if state = t.node.topics.byNameBytes(name); state != nil {
+			topic.name = state.name
+		} else {
+			topic.name = string(name)
+		}
+	}
+	t.topics = append(t.topics, topic)
+	return state
+}
+
+// appendPart checks what concerns the request and gives the batch to the log.
+func (t *produceTask) appendPart(part *producePart, state *topicState, records []byte, transactional bool) (storage.AppendResult, error) {
+	failed := storage.AppendResult{BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+	if err := t.refusal(state, records, transactional); err != nil {
+		return failed, err
+	}
+	log, ok := state.log(part.partition)
+	if !ok {
+		return failed, kerr.UnknownTopicOrPartition
+	}
+	if log == nil {
+		return failed, storage.ErrOffline
+	}
+	result, err := log.Append(records, storage.AppendOptions{LeaderEpoch: log.LeaderEpoch()})
+	if err != nil {
+		return failed, err
+	}
+	part.log = log
+	return result, nil
+}
+
+func (t *produceTask) refusal(state *topicState, records []byte, transactional bool) error {
+	switch {
+	case t.acks < -1 || t.acks > 1:
+		return kerr.InvalidRequiredAcks
+	case transactional:
+		return refuse(kerr.InvalidRequest, "This broker has no transactions.")
+	case state == nil && t.version >= 13:
+		return kerr.UnknownTopicID
+	case state == nil:
+		return kerr.UnknownTopicOrPartition
+	case state.internal:
+		return refuse(kerr.InvalidTopicException, "Cannot append to internal topic "+state.name)
+	case t.acks == -1 && state.minInSync > 1:
+		return refuse(kerr.NotEnoughReplicas, fmt.Sprintf("min.insync.replicas is %d, but the partition has one replica.", state.minInSync))
+	}
+	return checkBatches(records, t.version)
+}
+
+// Positions in a record batch v2.
+const (
+	batchLengthAt     = 8
+	batchMagicAt      = 16
+	batchAttributesAt = 21
+	batchHeaderBytes  = 61
+	batchBeforeLength = 12
+	compressionZstd   = 4
+)
+
+// checkBatches follows ProduceRequest.validateRecords of Kafka: exactly one
+// batch of format 2. Everything about the batch itself is checked by the log.
+func checkBatches(records []byte, version int16) error {
+	switch {
+	case len(records) == 0:
+		return refuse(kerr.InvalidRecord, fmt.Sprintf("Produce requests with version %d must have at least one record batch per partition", version))
+	case version < produceVersionMin || len(records) > batchMagicAt && records[batchMagicAt] < 2:
+		return refuse(kerr.UnsupportedForMessageFormat, "Only record batches of format 2 are taken")
+	case len(records) < batchHeaderBytes:
+		return kerr.CorruptMessage
+	case version < 7 && binary.BigEndian.Uint16(records[batchAttributesAt:])&7 == compressionZstd:
+		return refuse(kerr.UnsupportedCompressionType, fmt.Sprintf("Produce requests with version %d are not allowed to use ZStandard compression", version))
+	}
+	if n := int64(binary.BigEndian.Uint32(records[batchLengthAt:])); n+batchBeforeLength < int64(len(records)) {
+		return refuse(kerr.InvalidRecord, fmt.Sprintf("Produce requests with version %d are only allowed to contain exactly one record batch per partition", version))
+	}
+	return nil
+}
+
+// finishUnanswered ends a request with acks=0.
+func (t *produceTask) finishUnanswered(r *wire.Request) {
+	var err error
+	for _, part := range t.parts[:t.count] {
+		err = errors.Join(err, part.err)
+	}
+	t.node.produceTasks.put(t)
+	if err != nil {
+		r.Fail(fmt.Errorf("produce with acks=0: %w", err))
+		return
+	}
+	r.NoReply()
+}
+
+// awaitFlushes answers when the last flush is reported.
+func (t *produceTask) awaitFlushes() {
+	t.awaited.Store(1)
+	for _, part := range t.parts[:t.count] {
+		if part.log != nil {
+			t.awaited.Add(1)
+			part.log.OnFlushed(part.result.LastOffset, part.flushedFn)
+		}
+	}
+	t.settle()
+}
+
+func (p *producePart) flushed(err error) {
+	if err != nil {
+		p.err = err
+		p.result = storage.AppendResult{BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+	}
+	p.task.settle()
+}
+
+// settle is called for each flush and once for the appends; the last one answers.
+func (t *produceTask) settle() {
+	if t.awaited.Add(-1) == 0 {
+		t.request.ReplyRender(t.renderFn)
+	}
+}
+
+// render writes the response on the connection's writer.
+func (t *produceTask) render(w *wire.ResponseWriter) error {
+	w.Append(t.encode)
+	t.node.produceTasks.put(t)
+	return nil
+}
+
+func (t *produceTask) encode(b []byte) []byte {
+	v := t.version
+	flexible := v >= 9
+	b = wire.AppendArrayLen(b, len(t.topics), flexible)
+	next := 0
+	for i := range t.topics {
+		topic := &t.topics[i]
+		if v >= 13 {
+			b = append(b, topic.id[:]...)
+		} else {
+			b = wire.AppendString(b, topic.name, flexible)
+		}
+		b = wire.AppendArrayLen(b, topic.parts, flexible)
+		for _, part := range t.parts[next : next+topic.parts] {
+			b = part.encode(b, v, flexible)
+		}
+		next += topic.parts
+		b = wire.AppendTags(b, flexible)
+	}
+	if v >= 1 {
+		b = binary.BigEndian.AppendUint32(b, 0) // throttle time
+	}
+	return wire.AppendTags(b, flexible)
+}
+
+func (p *producePart) encode(b []byte, v int16, flexible bool) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(p.partition))
+	b = binary.BigEndian.AppendUint16(b, uint16(codeOf(p.err)))
+	b = binary.BigEndian.AppendUint64(b, uint64(p.result.BaseOffset))
+	if v >= 2 {
+		b = binary.BigEndian.AppendUint64(b, uint64(p.result.LogAppendTimeMs))
+	}
+	if v >= 5 {
+		b = binary.BigEndian.AppendUint64(b, uint64(p.result.LogStartOffset))
+	}
+	if v >= 8 {
+		b = wire.AppendArrayLen(b, 0, flexible)
+		b = wire.AppendNullableString(b, messageOf(p.err), flexible)
+	}
+	return wire.AppendTags(b, flexible)
+}

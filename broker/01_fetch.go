@@ -1,0 +1,273 @@
+package broker
+
+import (
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// Fetch: v4-18
+//
+// Behaviour:
+// * Waits until min bytes are there, or the maximum wait is over, or a partition
+//   has an error; woken by the log, without polling. The wait is on the
+//   connection's writer, so it costs no goroutine and holds no memory.
+// * Whole batches, from the one that contains the offset, at most the partition's and the
+//   request's maximum, but at least one batch if any partition has one.
+// * Sessions are declined: session id 0 is returned, and every request names
+//   its partitions. A request in a session gets FETCH_SESSION_ID_NOT_FOUND.
+// * read_committed reads up to the last stable offset, which is the high watermark
+//   as there are no transactions.
+// * Followers (replica id 0 and above) are not known: NOT_LEADER_OR_FOLLOWER.
+// * Written by hand: record data goes from the log to the socket as it is stored.
+//
+// KIPs:
+// * KIP-74: maximum of the response (v3)
+// * KIP-98: isolation level (v4)
+// * KIP-227: sessions (v7), declined
+// * KIP-320: leader epoch fencing (v9)
+// * KIP-392: rack, preferred replica (v11), none is preferred
+// * KIP-482: flexible, KIP-595: diverging epoch (v12)
+// * KIP-516: topic ids (v13)
+// * KIP-903: replica state (v15)
+
+// fetchBytesMax is Kafka's fetch.max.bytes of a broker.
+const fetchBytesMax = 55 << 20
+
+type fetchTask struct {
+	node      *Node
+	request   *wire.Request
+	version   int16
+	replica   int32
+	maxWait   time.Duration
+	minBytes  int64
+	maxBytes  int64
+	isolation storage.Isolation
+	err       *kerr.Error // of the whole request
+	topics    []fetchTopic
+	parts     []fetchPart
+	waiting   bool // registered with the logs
+	renderFn  func(*wire.ResponseWriter) error
+	finishFn  func()
+}
+
+type fetchTopic struct {
+	name  string
+	id    metadata.TopicID
+	parts int
+}
+
+type fetchPart struct {
+	partition      int32
+	leaderEpoch    int32 // that the client knows of, -1 for none
+	lastEpoch      int32 // of the record before offset, -1 for none
+	offset         int64
+	maxBytes       int64
+	log            *storage.Log
+	err            error
+	result         storage.ReadResult
+	hasResult      bool
+	divergingEpoch int32
+	divergingEnd   int64 // -1 where nothing diverges
+}
+
+type fetchTasks struct{ pool sync.Pool }
+
+func (p *fetchTasks) get(n *Node, r *wire.Request) *fetchTask {
+	t, ok := p.pool.Get().(*fetchTask)
+	if !ok {
+		t = &fetchTask{}
+		t.renderFn, t.finishFn = t.render, t.finish
+	}
+	t.node, t.request, t.version, t.err = n, r, r.Version, nil
+	return t
+}
+
+func (p *fetchTasks) put(t *fetchTask) {
+	clear(t.topics)
+	clear(t.parts)
+	t.topics, t.parts, t.request = t.topics[:0], t.parts[:0], nil
+	p.pool.Put(t)
+}
+
+func (n *Node) serveFetch(r *wire.Request) {
+	if err := r.Check(); err != nil {
+		r.Fail(err)
+		return
+	}
+	t := n.fetchTasks.get(n, r)
+	if err := t.decode(r.Body, r.Flexible()); err != nil {
+		n.fetchTasks.put(t)
+		r.Fail(err)
+		return
+	}
+	r.ReplyRender(t.renderFn)
+}
+
+func (t *fetchTask) decode(body []byte, flexible bool) error {
+	in, v := wire.NewReader(body, flexible), t.version
+	t.replica = -1
+	if v <= 14 {
+		t.replica = in.Int32()
+	}
+	t.maxWait = time.Duration(in.Int32()) * time.Millisecond
+	t.minBytes = int64(in.Int32())
+	t.maxBytes = min(int64(in.Int32()), fetchBytesMax, t.node.budget.Max()/4)
+	t.isolation = storage.ReadUncommitted
+	if in.Int8() == 1 {
+		t.isolation = storage.ReadCommitted
+	}
+	if v >= 7 {
+		_, epoch := in.Int32(), in.Int32()
+		if epoch > 0 {
+			t.err = kerr.FetchSessionIDNotFound
+		}
+	}
+	for range in.ArrayLen() {
+		t.decodeTopic(&in)
+	}
+	if v >= 7 {
+		t.skipForgotten(&in)
+	}
+	if v >= 11 {
+		in.String() // rack
+	}
+	if v >= 15 {
+		t.decodeTags(&in)
+	} else {
+		in.Tags()
+	}
+	return in.Err()
+}
+
+// decodeTags looks for the replica state, which took the place of the replica id.
+func (t *fetchTask) decodeTags(in *wire.Reader) {
+	in.EachTag(func(tag uint32, value []byte) {
+		if tag == 1 && len(value) >= 4 {
+			t.replica = int32(binary.BigEndian.Uint32(value))
+		}
+	})
+}
+
+func (t *fetchTask) decodeTopic(in *wire.Reader) {
+	var state *topicState
+	var topic fetchTopic
+	missing := kerr.UnknownTopicOrPartition
+	if t.version >= 13 {
+		topic.id = in.UUID()
+		state = t.node.topics.byID(topic.id)
+		missing = kerr.UnknownTopicID
+	} else {
+		name := in.String()
+		if state = t.node.topics.byNameBytes(name); state != nil {
+			topic.name = state.name
+		} else {
+			topic.name = string(name)
+		}
+	}
+	for range in.ArrayLen() {
+		part := fetchPart{leaderEpoch: -1, lastEpoch: -1, divergingEnd: -1}
+		part.partition = in.Int32()
+		if t.version >= 9 {
+			part.leaderEpoch = in.Int32()
+		}
+		part.offset = in.Int64()
+		if t.version >= 12 {
+			part.lastEpoch = in.Int32()
+		}
+		if t.version >= 5 {
+			in.Int64() // log start offset of a follower
+		}
+		part.maxBytes = int64(in.Int32())
+		in.Tags()
+		part.resolve(t, state, missing)
+		t.parts = append(t.parts, part)
+		topic.parts++
+	}
+	in.Tags()
+	t.topics = append(t.topics, topic)
+}
+
+func (t *fetchTask) skipForgotten(in *wire.Reader) {
+	for range in.ArrayLen() {
+		if t.version >= 13 {
+			in.UUID()
+		} else {
+			in.String()
+		}
+		for range in.ArrayLen() {
+			in.Int32()
+		}
+		in.Tags()
+	}
+}
+
+// resolve finds the part's log, or its error.
+func (p *fetchPart) resolve(t *fetchTask, state *topicState, missing *kerr.Error) {
+	log, ok := state.log(p.partition)
+	switch {
+	case state == nil:
+		p.err = missing
+	case !ok:
+		p.err = kerr.UnknownTopicOrPartition
+	case log == nil:
+		p.err = storage.ErrOffline
+	case t.replica >= 0:
+		p.err = kerr.NotLeaderForPartition
+	default:
+		p.err = checkLeaderEpoch(p.leaderEpoch, log.LeaderEpoch())
+		p.log = log
+	}
+	if p.err != nil {
+		p.log = nil
+		return
+	}
+	if p.lastEpoch >= 0 {
+		p.checkDivergence()
+	}
+}
+
+// checkDivergence tells a client that knows a record which this log does not have
+// from where on they differ (KIP-595).
+func (p *fetchPart) checkDivergence() {
+	epoch, end := p.log.EpochEndOffset(p.lastEpoch)
+	switch {
+	case epoch < 0 || end < 0:
+		p.err, p.log = kerr.OffsetOutOfRange, nil
+	case epoch < p.lastEpoch || end < p.offset:
+		p.divergingEpoch, p.divergingEnd = epoch, end
+	}
+}
+
+// checkLeaderEpoch fences a client whose metadata is older than this node's (KIP-320).
+func checkLeaderEpoch(client, current int32) error {
+	switch {
+	case client < 0 || client == current:
+		return nil
+	case client < current:
+		return kerr.FencedLeaderEpoch
+	}
+	return kerr.UnknownLeaderEpoch
+}
+
+// decided reports whether the part's answer does not depend on waiting.
+func (p *fetchPart) decided() bool {
+	if p.log == nil || p.divergingEnd >= 0 || p.log.Err() != nil {
+		return true
+	}
+	return p.offset < p.log.LogStart() || p.offset > p.log.LogEnd()
+}
+
+// limit is the offset below which the part may read.
+func (p *fetchPart) limit(i storage.Isolation) int64 {
+	if i == storage.ReadCommitted {
+		return p.log.LastStableOffset()
+	}
+	return p.log.HighWatermark()
+}

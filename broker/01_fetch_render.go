@@ -1,0 +1,258 @@
+package broker
+
+import (
+	"encoding/binary"
+	"net"
+	"time"
+
+	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// render waits for data, reads it and writes the response. It runs on the
+// connection's writer, when all earlier requests are answered.
+func (t *fetchTask) render(w *wire.ResponseWriter) error {
+	if t.err == nil {
+		err := t.await(w)
+		t.unregister()
+		if err != nil {
+			t.finish()
+			return err
+		}
+	}
+	t.encode(w)
+	w.OnWritten(t.finishFn)
+	return nil
+}
+
+// finish lets go of the data, which was written or will not be.
+func (t *fetchTask) finish() {
+	t.release()
+	t.node.fetchTasks.put(t)
+}
+
+// await returns when the parts hold what is to be answered.
+func (t *fetchTask) await(w *wire.ResponseWriter) error {
+	if t.ready() {
+		enough, err := t.read(w)
+		if enough || err != nil {
+			return err
+		}
+	}
+	wait := t.maxWait - time.Since(t.request.Received)
+	if wait <= 0 || t.minBytes <= 0 {
+		return t.readAtLast(w)
+	}
+	if err := w.FlushEarlier(); err != nil {
+		return err
+	}
+	wake := t.register()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		// Registered first, looked at second: nothing in between is missed.
+		if t.ready() {
+			enough, err := t.read(w)
+			if enough || err != nil {
+				return err
+			}
+		}
+		select {
+		case <-wake:
+		case <-timer.C:
+			return t.readAtLast(w)
+		case <-t.request.Conn.Draining():
+			return t.readAtLast(w)
+		case <-t.request.Conn.Closed():
+			return net.ErrClosed
+		}
+	}
+}
+
+func (t *fetchTask) readAtLast(w *wire.ResponseWriter) error {
+	t.minBytes = 0
+	_, err := t.read(w)
+	return err
+}
+
+func (t *fetchTask) register() storage.Signal {
+	wake := storage.Signal(t.request.Conn.Wake())
+	for i := range t.parts {
+		if l := t.parts[i].log; l != nil {
+			l.AddWaiter(wake)
+		}
+	}
+	t.waiting = true
+	return wake
+}
+
+func (t *fetchTask) unregister() {
+	if !t.waiting {
+		return
+	}
+	t.waiting = false
+	wake := storage.Signal(t.request.Conn.Wake())
+	for i := range t.parts {
+		if l := t.parts[i].log; l != nil {
+			l.RemoveWaiter(wake)
+		}
+	}
+}
+
+// ready is a cheap look whether reading makes sense: some part has data or is decided.
+func (t *fetchTask) ready() bool {
+	if len(t.parts) == 0 || t.minBytes <= 0 {
+		return true
+	}
+	for i := range t.parts {
+		if p := &t.parts[i]; p.decided() || p.limit(t.isolation) > p.offset {
+			return true
+		}
+	}
+	return false
+}
+
+// read fills the parts. It reports false, and keeps nothing, when that is less
+// than min bytes and no part is decided.
+//
+// Memory is reserved for the first part with waiting, when nothing else is held, and
+// for the others only if it is free: they are left empty otherwise, and the
+// client asks again.
+func (t *fetchTask) read(w *wire.ResponseWriter) (enough bool, err error) {
+	total, left := int64(0), t.maxBytes
+	decided := len(t.parts) == 0
+	for i := range t.parts {
+		p := &t.parts[i]
+		if p.decided() {
+			decided = true
+		}
+		if p.log == nil || p.divergingEnd >= 0 {
+			continue
+		}
+		size, err := t.readPart(w, p, total == 0, left)
+		if err != nil {
+			t.release()
+			return false, err
+		}
+		decided = decided || p.err != nil
+		total += size
+		left = max(left-size, 0)
+	}
+	if !decided && total < t.minBytes {
+		t.release()
+		w.Adjust(-total)
+		return false, nil
+	}
+	return true, nil
+}
+
+// readPart reads at most left bytes of one part and reserves what it has read.
+func (t *fetchTask) readPart(w *wire.ResponseWriter, p *fetchPart, first bool, left int64) (int64, error) {
+	want := min(p.maxBytes, left)
+	if p.limit(t.isolation) <= p.offset || want < 0 {
+		want = 0
+	}
+	switch {
+	case want == 0:
+	case first && !w.Reserve(want):
+		return 0, net.ErrClosed
+	case !first && !w.TryReserve(want):
+		want = 0
+	}
+	p.result, p.err = p.log.Read(p.offset, int(want), storage.ReadOptions{Isolation: t.isolation, MinOneBatch: first})
+	p.hasResult = p.err == nil
+	size := int64(len(p.result.Data))
+	w.Adjust(size - want)
+	return size, nil
+}
+
+// release drops what was read.
+func (t *fetchTask) release() {
+	for i := range t.parts {
+		p := &t.parts[i]
+		if p.hasResult {
+			p.result.Release()
+		}
+		p.result, p.hasResult = storage.ReadResult{}, false
+	}
+}
+
+func (t *fetchTask) encode(w *wire.ResponseWriter) {
+	v := t.version
+	flexible := v >= 12
+	topics := t.topics
+	if t.err != nil {
+		topics = nil
+	}
+	w.Append(func(b []byte) []byte {
+		b = binary.BigEndian.AppendUint32(b, 0) // throttle time
+		if v >= 7 {
+			code := int16(0)
+			if t.err != nil {
+				code = t.err.Code
+			}
+			b = binary.BigEndian.AppendUint16(b, uint16(code))
+			b = binary.BigEndian.AppendUint32(b, 0) // no session
+		}
+		return wire.AppendArrayLen(b, len(topics), flexible)
+	})
+	next := 0
+	for i := range topics {
+		topic := &topics[i]
+		w.Append(func(b []byte) []byte {
+			if v >= 13 {
+				b = append(b, topic.id[:]...)
+			} else {
+				b = wire.AppendString(b, topic.name, flexible)
+			}
+			return wire.AppendArrayLen(b, topic.parts, flexible)
+		})
+		for j := range t.parts[next : next+topic.parts] {
+			t.encodePart(w, &t.parts[next+j], flexible)
+		}
+		next += topic.parts
+		w.Append(func(b []byte) []byte { return wire.AppendTags(b, flexible) })
+	}
+	w.Append(func(b []byte) []byte { return wire.AppendTags(b, flexible) })
+}
+
+func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bool) {
+	v := t.version
+	highWatermark, stable, start := int64(-1), int64(-1), int64(-1)
+	switch {
+	case p.hasResult:
+		highWatermark, stable, start = p.result.HighWatermark, p.result.LastStableOffset, p.result.LogStartOffset
+	case p.divergingEnd >= 0:
+		highWatermark, stable, start = p.log.HighWatermark(), p.log.LastStableOffset(), p.log.LogStart()
+	}
+	w.Append(func(b []byte) []byte {
+		b = binary.BigEndian.AppendUint32(b, uint32(p.partition))
+		b = binary.BigEndian.AppendUint16(b, uint16(codeOf(p.err)))
+		b = binary.BigEndian.AppendUint64(b, uint64(highWatermark))
+		b = binary.BigEndian.AppendUint64(b, uint64(stable))
+		if v >= 5 {
+			b = binary.BigEndian.AppendUint64(b, uint64(start))
+		}
+		if t.isolation == storage.ReadCommitted {
+			b = wire.AppendArrayLen(b, 0, flexible) // aborted transactions
+		} else {
+			b = wire.AppendArrayLen(b, -1, flexible)
+		}
+		if v >= 11 {
+			b = binary.BigEndian.AppendUint32(b, 0xffffffff) // no preferred replica
+		}
+		return wire.AppendArrayLen(b, len(p.result.Data), flexible)
+	})
+	if p.hasResult {
+		w.AppendData(p.result.Data)
+	}
+	w.Append(func(b []byte) []byte {
+		if !flexible || p.divergingEnd < 0 {
+			return wire.AppendTags(b, flexible)
+		}
+		b = append(b, 1, 0, 13) // one tagged field, number 0, of 13 bytes
+		b = binary.BigEndian.AppendUint32(b, uint32(p.divergingEpoch))
+		b = binary.BigEndian.AppendUint64(b, uint64(p.divergingEnd))
+		return append(b, 0)
+	})
+}

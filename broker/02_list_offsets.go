@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// ListOffsets: v1-10
+//
+// Behaviour:
+// * Latest is the high watermark, or the last stable offset for read_committed.
+// * The earliest local offset is the earliest: nothing is tiered. The latest
+//   tiered offset is unknown (-1).
+// * By timestamp: the first record at or after it, -1 if there is none.
+// * A special timestamp that the version does not have is UNSUPPORTED_VERSION.
+//
+// KIPs:
+// * KIP-98: isolation level (v2)
+// * KIP-320: leader epoch (v4)
+// * KIP-734: max timestamp (v7)
+// * KIP-405: earliest local (v8), KIP-1005: latest tiered (v9)
+// * KIP-1075: timeout (v10), never needed here
+
+const (
+	timestampLatest        = -1
+	timestampEarliest      = -2
+	timestampMax           = -3
+	timestampEarliestLocal = -4
+	timestampLatestTiered  = -5
+)
+
+func (n *Node) listOffsets(_ *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
+	resp := newResponse[*kmsg.ListOffsetsResponse](req)
+	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, 0, len(req.Topics))
+	repeated := repeatedPartitions(req)
+	for _, rt := range req.Topics {
+		topic := kmsg.NewListOffsetsResponseTopic()
+		topic.Topic = rt.Topic
+		topic.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, 0, len(rt.Partitions))
+		state := n.topics.byName(rt.Topic)
+		for _, rp := range rt.Partitions {
+			p := kmsg.NewListOffsetsResponseTopicPartition()
+			p.Partition = rp.Partition
+			var err error = kerr.InvalidRequest
+			if !repeated[storage.TopicPartition{Topic: rt.Topic, Partition: rp.Partition}] {
+				err = n.listOffset(req, state, rp, &p)
+			}
+			if err != nil {
+				p.ErrorCode, p.Timestamp, p.Offset, p.LeaderEpoch = codeOf(err), -1, -1, -1
+			}
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+// repeatedPartitions returns the partitions that a request names more than once.
+func repeatedPartitions(req *kmsg.ListOffsetsRequest) map[storage.TopicPartition]bool {
+	seen := make(map[storage.TopicPartition]bool)
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			tp := storage.TopicPartition{Topic: t.Topic, Partition: p.Partition}
+			_, again := seen[tp]
+			seen[tp] = again
+		}
+	}
+	return seen
+}
+
+func (n *Node) listOffset(req *kmsg.ListOffsetsRequest, state *topicState, rp kmsg.ListOffsetsRequestTopicPartition, p *kmsg.ListOffsetsResponseTopicPartition) error {
+	log, err := n.leaderLog(state, rp.Partition, rp.CurrentLeaderEpoch)
+	if err != nil {
+		return err
+	}
+	p.Timestamp, p.LeaderEpoch = -1, -1
+	switch rp.Timestamp {
+	case timestampLatest:
+		p.Offset, p.LeaderEpoch = log.HighWatermark(), log.LeaderEpoch()
+		if req.IsolationLevel == 1 {
+			p.Offset = log.LastStableOffset()
+		}
+	case timestampEarliest:
+		p.Offset = log.LogStart()
+		p.LeaderEpoch = log.EpochAt(p.Offset)
+	case timestampEarliestLocal:
+		if req.Version < 8 {
+			return kerr.UnsupportedVersion
+		}
+		p.Offset = log.LogStart()
+		p.LeaderEpoch = log.EpochAt(p.Offset)
+	case timestampLatestTiered:
+		if req.Version < 9 {
+			return kerr.UnsupportedVersion
+		}
+		p.Offset = -1
+	case timestampMax:
+		if req.Version < 7 {
+			return kerr.UnsupportedVersion
+		}
+		p.Offset, p.Timestamp, p.LeaderEpoch, err = log.MaxTimestamp()
+	default:
+		if rp.Timestamp < 0 {
+			return kerr.UnsupportedVersion
+		}
+		p.Offset, p.Timestamp, p.LeaderEpoch, err = log.OffsetForTimestamp(rp.Timestamp)
+	}
+	return err
+}
+
+// leaderLog returns the log of a partition that this node leads in the epoch
+// that the client knows of.
+func (n *Node) leaderLog(state *topicState, partition, clientEpoch int32) (*storage.Log, error) {
+	log, ok := state.log(partition)
+	switch {
+	case !ok:
+		return nil, kerr.UnknownTopicOrPartition
+	case log == nil:
+		return nil, storage.ErrOffline
+	}
+	if err := log.Err(); err != nil {
+		return nil, err
+	}
+	return log, checkLeaderEpoch(clientEpoch, log.LeaderEpoch())
+}

@@ -1,0 +1,156 @@
+package broker
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// Metadata: v0-13
+//
+// Behaviour:
+// * Null topics (in version 0 an empty list) are all topics; from version 1 an
+//   empty list is none.
+// * A topic that is asked for by name and does not exist is made if
+//   auto_create_topics and the request (v4) allow it, and is answered at once.
+// * A topic that is asked for by an id that does not exist is
+//   UNKNOWN_TOPIC_ID with a null name.
+// * The response is built when it is written, because it may be large.
+//
+// KIPs:
+// * KIP-4: controller, rack, internal topics (v1), cluster id (v2)
+// * KIP-204: whether to create topics (v4)
+// * KIP-112: offline replicas (v5), KIP-320: leader epochs (v7)
+// * KIP-430: authorized operations (v8; of the cluster v8-10)
+// * KIP-516: topic ids (v10, asked for by id v12)
+// * KIP-1102: rebootstrap error (v13), never returned
+
+func (n *Node) serveMetadata(r *wire.Request) {
+	decoded, err := r.Decode()
+	if err != nil {
+		r.Fail(err)
+		return
+	}
+	req := decoded.(*kmsg.MetadataRequest)
+	created := n.autoCreate(req)
+	conn := r.Conn
+	r.ReplyFunc(func() kmsg.Response { return n.metadata(conn, req, created) })
+}
+
+// autoCreate makes the topics that are missing and returns why some were not made.
+func (n *Node) autoCreate(req *kmsg.MetadataRequest) map[string]error {
+	if !n.cfg.AutoCreateTopics || req.Version >= 4 && !req.AllowAutoTopicCreation {
+		return nil
+	}
+	var failed map[string]error
+	for _, t := range req.Topics {
+		if t.Topic == nil || t.TopicID != [16]byte{} || n.topics.byName(*t.Topic) != nil {
+			continue
+		}
+		if err := n.autoCreateTopic(*t.Topic); err != nil && codeOf(err) != kerr.TopicAlreadyExists.Code {
+			if failed == nil {
+				failed = make(map[string]error)
+			}
+			failed[*t.Topic] = err
+		}
+	}
+	return failed
+}
+
+func (n *Node) autoCreateTopic(name string) error {
+	switch name {
+	case offsetsTopic:
+		return n.ensureOffsetsTopic()
+	case transactionTopic:
+		return kerr.UnknownTopicOrPartition
+	}
+	_, err := n.createTopic(topicSpec{name: name, partitions: n.cfg.DefaultPartitions})
+	return err
+}
+
+func (n *Node) metadata(conn *wire.Conn, req *kmsg.MetadataRequest, failed map[string]error) *kmsg.MetadataResponse {
+	resp := newResponse[*kmsg.MetadataResponse](req)
+	image := n.meta.Image()
+	for _, b := range image.Brokers() {
+		broker := kmsg.NewMetadataResponseBroker()
+		at := n.endpointFor(b, conn.LocalAddr())
+		broker.NodeID, broker.Host, broker.Port, broker.Rack = b.NodeID, at.host, at.port, rackOf(b)
+		resp.Brokers = append(resp.Brokers, broker)
+	}
+	resp.ClusterID, resp.ControllerID = &image.ClusterID, n.cfg.NodeID
+	resp.AuthorizedOperations = operationsIf(req.IncludeClusterAuthorizedOperations, clusterOperations)
+	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
+		resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(image.TopicNames()))
+		for _, name := range image.TopicNames() {
+			resp.Topics = append(resp.Topics, n.metadataTopic(req, image.Topic(name)))
+		}
+		return resp
+	}
+	resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(req.Topics))
+	for _, rt := range req.Topics {
+		resp.Topics = append(resp.Topics, n.metadataOf(req, image, rt, failed))
+	}
+	return resp
+}
+
+func rackOf(b *metadata.Broker) *string {
+	if b.Rack == "" {
+		return nil
+	}
+	return &b.Rack
+}
+
+// metadataOf describes a topic that was asked for.
+func (n *Node) metadataOf(req *kmsg.MetadataRequest, image *metadata.Image, rt kmsg.MetadataRequestTopic, failed map[string]error) kmsg.MetadataResponseTopic {
+	missing := kmsg.NewMetadataResponseTopic()
+	missing.AuthorizedOperations = operationsNotAsked
+	missing.Partitions = []kmsg.MetadataResponseTopicPartition{}
+	missing.Topic, missing.TopicID = rt.Topic, rt.TopicID
+	switch {
+	case rt.TopicID != [16]byte{}:
+		if t := image.TopicByID(rt.TopicID); t != nil {
+			return n.metadataTopic(req, t)
+		}
+		missing.Topic, missing.ErrorCode = nil, kerr.UnknownTopicID.Code
+		if req.Version < 12 {
+			empty := ""
+			missing.Topic = &empty
+		}
+	case rt.Topic == nil:
+		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
+	default:
+		if t := image.Topic(*rt.Topic); t != nil {
+			return n.metadataTopic(req, t)
+		}
+		err := failed[*rt.Topic]
+		if err == nil {
+			err = checkTopicName(*rt.Topic)
+		}
+		if err == nil {
+			err = kerr.UnknownTopicOrPartition
+		}
+		missing.ErrorCode = codeOf(err)
+		missing.IsInternal = isInternalName(*rt.Topic)
+	}
+	return missing
+}
+
+func isInternalName(name string) bool { return name == offsetsTopic || name == transactionTopic }
+
+func (n *Node) metadataTopic(req *kmsg.MetadataRequest, t *metadata.Topic) kmsg.MetadataResponseTopic {
+	out := kmsg.NewMetadataResponseTopic()
+	out.Topic, out.TopicID, out.IsInternal = &t.Name, t.ID, t.Internal
+	out.AuthorizedOperations = operationsIf(req.IncludeTopicAuthorizedOperations, topicOperations)
+	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
+	for i, p := range t.Partitions {
+		q := kmsg.NewMetadataResponseTopicPartition()
+		q.Partition, q.Leader, q.LeaderEpoch = int32(i), p.Leader, p.LeaderEpoch
+		q.Replicas, q.ISR, q.OfflineReplicas = slices.Clone(p.Replicas), slices.Clone(p.ISR), []int32{}
+		out.Partitions[i] = q
+	}
+	return out
+}

@@ -1,0 +1,57 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// FindCoordinator: v0-6
+//
+// Behaviour:
+// * This node coordinates every group. __consumer_offsets is made when the
+//   first coordinator is looked for.
+// * Transactions and share groups have no coordinator: INVALID_REQUEST.
+//
+// KIPs:
+// * KIP-98: coordinator type (v1)
+// * KIP-482: flexible (v3)
+// * KIP-699: several keys (v4)
+// * KIP-890 (v5), KIP-932 (v6): no change here
+
+const coordinatorGroup = 0
+
+func (n *Node) findCoordinator(r *wire.Request, req *kmsg.FindCoordinatorRequest) *kmsg.FindCoordinatorResponse {
+	resp := newResponse[*kmsg.FindCoordinatorResponse](req)
+	found, err := n.coordinator(r.Conn, req.CoordinatorType)
+	if req.Version < 4 {
+		resp.NodeID, resp.Host, resp.Port = found.NodeID, found.Host, found.Port
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
+		return resp
+	}
+	resp.Coordinators = make([]kmsg.FindCoordinatorResponseCoordinator, 0, len(req.CoordinatorKeys))
+	for _, key := range req.CoordinatorKeys {
+		c := found
+		c.Key, c.ErrorCode, c.ErrorMessage = key, codeOf(err), messageOf(err)
+		resp.Coordinators = append(resp.Coordinators, c)
+	}
+	return resp
+}
+
+func (n *Node) coordinator(conn *wire.Conn, kind int8) (kmsg.FindCoordinatorResponseCoordinator, error) {
+	c := kmsg.NewFindCoordinatorResponseCoordinator()
+	c.NodeID, c.Host, c.Port = -1, "", -1
+	if kind != coordinatorGroup {
+		return c, refuse(kerr.InvalidRequest, fmt.Sprintf("This broker has no coordinator of type %d: it has neither transactions nor share groups.", kind))
+	}
+	if err := n.ensureOffsetsTopic(); err != nil {
+		n.log.Warn("offsets topic not created", "error", err)
+		return c, kerr.CoordinatorNotAvailable
+	}
+	at := n.endpointFor(n.meta.Image().Broker(n.cfg.NodeID), conn.LocalAddr())
+	c.NodeID, c.Host, c.Port = n.cfg.NodeID, at.host, at.port
+	return c, nil
+}

@@ -1,0 +1,151 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// CreateTopics: v0-7
+//
+// Behaviour:
+// * -1 partitions or replicas take the defaults, as does 1 for replicas; more
+//   replicas than brokers are INVALID_REPLICATION_FACTOR.
+// * Assignments must name this node for partitions 0 to n-1.
+// * A name that occurs twice in a request fails twice, with INVALID_REQUEST.
+// * A topic that was answered without error is durable.
+//
+// KIPs:
+// * KIP-4: the API, validate only (v1)
+// * KIP-464: defaults (v4)
+// * KIP-525: configs in the response (v5)
+// * KIP-516: topic ids (v7)
+
+func (n *Node) createTopics(_ *wire.Request, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
+	resp := newResponse[*kmsg.CreateTopicsResponse](req)
+	resp.Topics = make([]kmsg.CreateTopicsResponseTopic, 0, len(req.Topics))
+	names := make(map[string]int, len(req.Topics))
+	for _, t := range req.Topics {
+		names[t.Topic]++
+	}
+	left := int64(partitionsPerRequestMax)
+	for _, rt := range req.Topics {
+		t := kmsg.NewCreateTopicsResponseTopic()
+		t.Topic, t.NumPartitions, t.ReplicationFactor = rt.Topic, -1, -1
+		t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
+		err := error(refuse(kerr.InvalidRequest, "Duplicate topic in request."))
+		if names[rt.Topic] == 1 {
+			err = n.createOne(req, rt, &left, &t)
+		}
+		t.ErrorCode, t.ErrorMessage = codeOf(err), messageOf(err)
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp
+}
+
+func (n *Node) createOne(req *kmsg.CreateTopicsRequest, rt kmsg.CreateTopicsRequestTopic, left *int64, out *kmsg.CreateTopicsResponseTopic) error {
+	spec, err := n.newTopicSpec(rt)
+	if err != nil {
+		return err
+	}
+	if *left -= int64(spec.partitions); *left < 0 {
+		return refuse(kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", partitionsPerRequestMax))
+	}
+	topic := &metadata.Topic{Name: spec.name, Configs: spec.configs}
+	image := n.meta.Image()
+	if req.ValidateOnly {
+		err = n.checkNewTopic(image, spec)
+	} else {
+		topic, err = n.createTopic(spec)
+	}
+	if err != nil {
+		return err
+	}
+	if !req.ValidateOnly && spec.name == offsetsTopic {
+		n.loadGroups()
+	}
+	out.TopicID, out.NumPartitions, out.ReplicationFactor = topic.ID, spec.partitions, 1
+	for i := range n.configs.topic {
+		d := &n.configs.topic[i]
+		v := n.describeTopicConfig(image, topic, d)
+		c := kmsg.NewCreateTopicsResponseTopicConfig()
+		c.Name, c.Value, c.ReadOnly, c.Source = d.name, v.Value, v.ReadOnly, int8(v.Source)
+		out.Configs = append(out.Configs, c)
+	}
+	return nil
+}
+
+// newTopicSpec checks what concerns the topic alone.
+func (n *Node) newTopicSpec(rt kmsg.CreateTopicsRequestTopic) (topicSpec, error) {
+	spec := topicSpec{name: rt.Topic, partitions: rt.NumPartitions, internal: isInternalName(rt.Topic)}
+	if err := checkTopicName(rt.Topic); err != nil {
+		return spec, err
+	}
+	switch {
+	case len(rt.ReplicaAssignment) > 0:
+		if rt.NumPartitions != -1 || rt.ReplicationFactor != -1 {
+			return spec, refuse(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
+		}
+		if err := n.checkAssignment(rt.ReplicaAssignment); err != nil {
+			return spec, err
+		}
+		spec.partitions = int32(len(rt.ReplicaAssignment))
+	case rt.NumPartitions == -1:
+		spec.partitions = n.cfg.DefaultPartitions
+		if spec.name == offsetsTopic {
+			spec.partitions = n.cfg.OffsetsPartitions
+		}
+	case rt.NumPartitions < 1:
+		return spec, refuse(kerr.InvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
+	}
+	if len(rt.ReplicaAssignment) == 0 && rt.ReplicationFactor != -1 && rt.ReplicationFactor != 1 {
+		if rt.ReplicationFactor < 1 {
+			return spec, refuse(kerr.InvalidReplicationFactor, "Replication factor was set to an invalid non-positive value.")
+		}
+		return spec, refuse(kerr.InvalidReplicationFactor, fmt.Sprintf("Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only 1 broker(s) are registered.", rt.ReplicationFactor, rt.ReplicationFactor))
+	}
+	if len(rt.Configs) > 0 {
+		spec.configs = make(map[string]string, len(rt.Configs))
+	}
+	for _, c := range rt.Configs {
+		if c.Value == nil {
+			return spec, refuse(kerr.InvalidConfig, "Null value not supported for topic configs: "+c.Name)
+		}
+		spec.configs[c.Name] = *c.Value
+	}
+	return spec, n.checkTopicConfigs(spec.configs)
+}
+
+func (n *Node) checkAssignment(assignment []kmsg.CreateTopicsRequestTopicReplicaAssignment) error {
+	seen := make(map[int32]bool, len(assignment))
+	for _, a := range assignment {
+		if seen[a.Partition] {
+			return refuse(kerr.InvalidReplicaAssignment, fmt.Sprintf("Found multiple manual partition assignments for partition %d", a.Partition))
+		}
+		seen[a.Partition] = true
+		if err := n.checkReplicas(a.Replicas); err != nil {
+			return err
+		}
+	}
+	for i := range int32(len(assignment)) {
+		if !seen[i] {
+			return refuse(kerr.InvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence")
+		}
+	}
+	return nil
+}
+
+// checkReplicas refuses every assignment of a partition but the one there is.
+func (n *Node) checkReplicas(replicas []int32) error {
+	switch {
+	case len(replicas) == 0:
+		return refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
+	case len(replicas) > 1 || replicas[0] != n.cfg.NodeID:
+		return refuse(kerr.InvalidReplicaAssignment, fmt.Sprintf("The manual partition assignment includes a broker that is not registered: the only one is %d.", n.cfg.NodeID))
+	}
+	return nil
+}

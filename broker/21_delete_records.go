@@ -1,0 +1,59 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// DeleteRecords: v0-2
+//
+// Behaviour:
+// * Moves the log start, durably; -1 stands for the high watermark. Beyond the
+//   high watermark is OFFSET_OUT_OF_RANGE.
+// * Topics that are only compacted are refused with POLICY_VIOLATION.
+//
+// KIPs:
+// * KIP-107: the API
+
+func (n *Node) deleteRecords(_ *wire.Request, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
+	resp := newResponse[*kmsg.DeleteRecordsResponse](req)
+	resp.Topics = make([]kmsg.DeleteRecordsResponseTopic, 0, len(req.Topics))
+	for _, rt := range req.Topics {
+		topic := kmsg.NewDeleteRecordsResponseTopic()
+		topic.Topic = rt.Topic
+		topic.Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, 0, len(rt.Partitions))
+		state := n.topics.byName(rt.Topic)
+		for _, rp := range rt.Partitions {
+			p := kmsg.NewDeleteRecordsResponseTopicPartition()
+			p.Partition = rp.Partition
+			low, err := n.deleteRecordsOf(state, rp)
+			p.LowWatermark, p.ErrorCode = low, codeOf(err)
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+func (n *Node) deleteRecordsOf(state *topicState, rp kmsg.DeleteRecordsRequestTopicPartition) (int64, error) {
+	log, err := n.leaderLog(state, rp.Partition, -1)
+	if err != nil {
+		return -1, err
+	}
+	switch {
+	case state.internal:
+		return -1, kerr.InvalidTopicException
+	case log.Config().CleanupPolicy&storage.CleanupDelete == 0:
+		return -1, kerr.PolicyViolation
+	case rp.Offset < -1:
+		return -1, kerr.OffsetOutOfRange
+	}
+	low, err := log.DeleteRecords(rp.Offset)
+	if err != nil {
+		return -1, err
+	}
+	return low, nil
+}

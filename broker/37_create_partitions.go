@@ -1,0 +1,75 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// CreatePartitions: v0-3
+//
+// Behaviour:
+// * Only raises the number of partitions. The number of __consumer_offsets
+//   cannot change, because groups belong to its partitions: INVALID_PARTITIONS.
+//
+// KIPs:
+// * KIP-195: the API
+// * KIP-599: (v3) no change here
+
+func (n *Node) createPartitions(_ *wire.Request, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
+	resp := newResponse[*kmsg.CreatePartitionsResponse](req)
+	resp.Topics = make([]kmsg.CreatePartitionsResponseTopic, 0, len(req.Topics))
+	names := make(map[string]int, len(req.Topics))
+	for _, t := range req.Topics {
+		names[t.Topic]++
+	}
+	for _, rt := range req.Topics {
+		t := kmsg.NewCreatePartitionsResponseTopic()
+		t.Topic = rt.Topic
+		err := error(refuse(kerr.InvalidRequest, "Duplicate topic name."))
+		if names[rt.Topic] == 1 {
+			err = n.createPartitionsOf(rt, req.ValidateOnly)
+		}
+		t.ErrorCode, t.ErrorMessage = codeOf(err), messageOf(err)
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp
+}
+
+func (n *Node) createPartitionsOf(rt kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
+	t := n.meta.Image().Topic(rt.Topic)
+	if t == nil {
+		return kerr.UnknownTopicOrPartition
+	}
+	if err := n.checkPartitionCount(t, rt); err != nil || validateOnly {
+		return err
+	}
+	return n.addPartitions(rt.Topic, rt.Count)
+}
+
+func (n *Node) checkPartitionCount(t *metadata.Topic, rt kmsg.CreatePartitionsRequestTopic) error {
+	current := int32(len(t.Partitions))
+	added := int64(rt.Count) - int64(current)
+	switch {
+	case t.Internal:
+		return refuse(kerr.InvalidPartitions, fmt.Sprintf("The number of partitions of the internal topic %s cannot change.", t.Name))
+	case added < 0:
+		return refuse(kerr.InvalidPartitions, fmt.Sprintf("The topic %s currently has %d partition(s); %d would not be an increase.", t.Name, current, rt.Count))
+	case added == 0:
+		return refuse(kerr.InvalidPartitions, fmt.Sprintf("Topic already has %d partition(s).", current))
+	case added > partitionsPerRequestMax:
+		return refuse(kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", partitionsPerRequestMax))
+	case rt.Assignment != nil && int64(len(rt.Assignment)) != added:
+		return refuse(kerr.InvalidReplicaAssignment, fmt.Sprintf("Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", added, len(rt.Assignment)))
+	}
+	for _, a := range rt.Assignment {
+		if err := n.checkReplicas(a.Replicas); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package broker
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/configs"
+)
+
+const doubleType = kmsg.ConfigTypeDouble
+
+// brokerConfigs are the broker configs of Apache Kafka that have a meaning here,
+// under Kafka's names, in the order of their names. Those that are not dynamic
+// come from the configuration file and are read-only.
+func brokerConfigs() []configDef {
+	defs := slices.Concat(nodeConfigs(), topicDefaults(), groupDefaults())
+	slices.SortFunc(defs, func(a, b configDef) int { return strings.Compare(a.name, b.name) })
+	return defs
+}
+
+func bytesOf(f func(configs.Broker) configs.Size) func(configs.Broker) string {
+	return func(c configs.Broker) string { return strconv.FormatInt(f(c).Bytes(), 10) }
+}
+
+func millisOf(f func(configs.Broker) configs.Duration) func(configs.Broker) string {
+	return func(c configs.Broker) string { return strconv.FormatInt(f(c).D().Milliseconds(), 10) }
+}
+
+func numberOf[N int | int32 | int64](f func(configs.Broker) N) func(configs.Broker) string {
+	return func(c configs.Broker) string { return strconv.FormatInt(int64(f(c)), 10) }
+}
+
+func nodeConfigs() []configDef {
+	const top = math.MaxInt64
+	nodeID := numberOf(func(c configs.Broker) int32 { return c.NodeID })
+	return []configDef{
+		list("advertised.listeners", "").set(func(c configs.Broker) string {
+			if c.Advertised == "" {
+				return ""
+			}
+			return "PLAINTEXT://" + c.Advertised
+		}).says("broker.advertised"),
+		boolean("auto.create.topics.enable", "true").set(func(c configs.Broker) string { return strconv.FormatBool(c.AutoCreateTopics) }).says("broker.auto_create_topics"),
+		integer("broker.id", "-1", -1, top).set(nodeID).says("broker.node_id"),
+		long("connections.max.idle.ms", "600000", 0, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.IdleTimeout })).says("broker.idle_timeout"),
+		integer("default.replication.factor", "1", 1, 1).says("A partition has one replica."),
+		boolean("delete.topic.enable", "true").says("Topics can be deleted."),
+		integer("fetch.max.bytes", strconv.Itoa(fetchBytesMax), 1024, top).says("The most that one fetch returns."),
+		list("listeners", "PLAINTEXT://:9092").set(func(c configs.Broker) string { return "PLAINTEXT://" + c.Listen }).says("broker.listen"),
+		long("log.retention.check.interval.ms", "300000", 1, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.RetentionCheckInterval })).says("broker.retention_check_interval"),
+		integer("max.connections", "2147483647", 0, top).set(numberOf(func(c configs.Broker) int { return c.ConnectionsMax })).says("broker.connections_max"),
+		integer("node.id", "-1", -1, top).set(nodeID).says("broker.node_id"),
+		integer("num.partitions", "1", 1, top).set(numberOf(func(c configs.Broker) int32 { return c.DefaultPartitions })).says("broker.default_partitions"),
+		list("process.roles", "broker,controller").says("This node is both."),
+		integer("producer.id.expiration.ms", "86400000", 1, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.ProducerIDExpiration })).says("broker.producer_id_expiration"),
+		long("queued.max.request.bytes", "-1", -1, top).set(bytesOf(func(c configs.Broker) configs.Size { return c.RequestMemory })).says("broker.request_memory"),
+		integer("socket.request.max.bytes", "104857600", 1, top).set(bytesOf(func(c configs.Broker) configs.Size { return c.RequestMax })).says("broker.request_max"),
+	}
+}
+
+// topicDefaults give the topic configs of the same meaning their defaults.
+func topicDefaults() []configDef {
+	var defs []configDef
+	for _, d := range topicConfigs() {
+		if d.broker == "" {
+			continue
+		}
+		d.name, d.broker = d.broker, ""
+		d.dynamic = d.effect == effectHonoured
+		switch d.name {
+		case "log.retention.ms":
+			d.def = "604800000"
+			d.static = millisOf(func(c configs.Broker) configs.Duration { return c.RetentionTime })
+		case "log.retention.bytes":
+			d.static = numberOf(func(c configs.Broker) int64 { return c.RetentionSize })
+		case "log.segment.bytes":
+			d.static = bytesOf(func(c configs.Broker) configs.Size { return c.SegmentSize })
+		case "log.roll.ms":
+			d.static = millisOf(func(c configs.Broker) configs.Duration { return c.SegmentTime })
+		case "message.max.bytes":
+			d.static = bytesOf(func(c configs.Broker) configs.Size { return c.MessageMax })
+		}
+		defs = append(defs, d)
+	}
+	return defs
+}
+
+func groupDefaults() []configDef {
+	return []configDef{
+		integer("group.initial.rebalance.delay.ms", "3000", 0, math.MaxInt32).set(millisOf(func(c configs.Broker) configs.Duration { return c.GroupInitialRebalanceDelay })).says("broker.group_initial_rebalance_delay"),
+		integer("offsets.topic.num.partitions", "50", 1, math.MaxInt32).set(numberOf(func(c configs.Broker) int32 { return c.OffsetsPartitions })).says("broker.offsets_partitions"),
+		integer("offsets.topic.replication.factor", "3", 1, math.MaxInt32).set(func(configs.Broker) string { return "1" }).says("A partition has one replica."),
+	}
+}
+
+// brokerResource is the resource name of this broker's dynamic configs.
+func (n *Node) brokerResource() string { return strconv.FormatInt(int64(n.cfg.NodeID), 10) }
+
+// brokerValue is the value of a broker config in effect.
+func (n *Node) brokerValue(image *metadata.Image, d *configDef) string {
+	for _, name := range []string{n.brokerResource(), ""} {
+		if v, ok := image.Configs(metadata.ResourceBroker, name)[d.name]; ok {
+			return v
+		}
+	}
+	return d.startValue(n.cfg)
+}
+
+// checkBrokerConfig says why a broker config cannot be set while the broker runs.
+func (n *Node) checkBrokerConfig(name, value string) error {
+	d := findConfig(n.configs.broker, name)
+	switch {
+	case d == nil:
+		return refuse(kerr.InvalidConfig, "Unknown broker config name: "+name)
+	case !d.dynamic:
+		return refuse(kerr.InvalidConfig, fmt.Sprintf("Cannot update these configs dynamically: Set(%s). Set it in the configuration file: %s", name, d.doc))
+	}
+	if err := d.check(value, n.cfg); err != nil {
+		return refuse(kerr.InvalidConfig, err.Error())
+	}
+	return nil
+}

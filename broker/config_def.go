@@ -1,0 +1,153 @@
+package broker
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/configs"
+)
+
+// configEffect says what this broker does with a config.
+type configEffect uint8
+
+const (
+	// effectHonoured configs can be set and do what Kafka's documentation says.
+	effectHonoured configEffect = iota
+	// effectNone configs can be set and are kept, but there is nothing for them to do
+	// on this broker: what they would bound happens sooner, later or never.
+	effectNone
+	// effectFixed configs have one value here; setting another one is refused.
+	effectFixed
+)
+
+// configDef describes one config of a topic or broker.
+type configDef struct {
+	name   string
+	kind   kmsg.ConfigType
+	effect configEffect
+	// def is Kafka's default, static what the configuration file makes of it.
+	def    string
+	static func(configs.Broker) string
+	// broker is the name of the broker config that gives a topic config its
+	// default; empty when there is none.
+	broker string
+	// min and max bound numbers; values bounds words of a string or list.
+	min, max int64
+	values   []string
+	// dynamic broker configs can be set while the broker runs.
+	dynamic bool
+	doc     string
+}
+
+const maxInt64Text = "9223372036854775807"
+
+func long(name, def string, lo, hi int64) configDef {
+	return configDef{name: name, kind: kmsg.ConfigTypeLong, def: def, min: lo, max: hi}
+}
+
+func integer(name, def string, lo, hi int64) configDef {
+	return configDef{name: name, kind: kmsg.ConfigTypeInt, def: def, min: lo, max: hi}
+}
+
+func boolean(name, def string) configDef {
+	return configDef{name: name, kind: kmsg.ConfigTypeBoolean, def: def}
+}
+
+func text(name, def string, values ...string) configDef {
+	return configDef{name: name, kind: kmsg.ConfigTypeString, def: def, values: values}
+}
+
+func list(name, def string, values ...string) configDef {
+	return configDef{name: name, kind: kmsg.ConfigTypeList, def: def, values: values}
+}
+
+func (d configDef) from(broker string) configDef       { d.broker = broker; return d }
+func (d configDef) does(effect configEffect) configDef { d.effect = effect; return d }
+func (d configDef) says(doc string) configDef          { d.doc = doc; return d }
+func (d configDef) set(f func(configs.Broker) string) configDef {
+	d.static = f
+	return d
+}
+
+// startValue is the value without anything set while the broker runs.
+func (d *configDef) startValue(cfg configs.Broker) string {
+	if d.static != nil {
+		return d.static(cfg)
+	}
+	return d.def
+}
+
+// check says what is wrong with a value, nil when it can be set.
+func (d *configDef) check(value string, cfg configs.Broker) error {
+	if err := d.checkForm(value); err != nil {
+		return err
+	}
+	if d.effect == effectFixed && value != d.startValue(cfg) {
+		return fmt.Errorf("Invalid value %s for configuration %s: this broker supports only %q. %s", value, d.name, d.startValue(cfg), d.doc) //nolint:staticcheck // Kafka's words, shown to users as they are
+	}
+	return nil
+}
+
+func (d *configDef) checkForm(value string) error {
+	invalid := func(why string) error {
+		return fmt.Errorf("Invalid value %s for configuration %s: %s", value, d.name, why) //nolint:staticcheck // Kafka's words, shown to users as they are
+	}
+	switch d.kind {
+	case kmsg.ConfigTypeLong, kmsg.ConfigTypeInt:
+		v, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		switch {
+		case err != nil || d.kind == kmsg.ConfigTypeInt && (v > math.MaxInt32 || v < math.MinInt32):
+			return invalid("Not a number of type " + map[bool]string{true: "INT", false: "LONG"}[d.kind == kmsg.ConfigTypeInt])
+		case v < d.min:
+			return invalid("Value must be at least " + strconv.FormatInt(d.min, 10))
+		case v > d.max:
+			return invalid("Value must be no more than " + strconv.FormatInt(d.max, 10))
+		}
+	case kmsg.ConfigTypeDouble:
+		if v, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil || !(v >= float64(d.min) && v <= float64(d.max)) {
+			return invalid(fmt.Sprintf("Value must be a number from %d to %d", d.min, d.max))
+		}
+	case kmsg.ConfigTypeBoolean:
+		if v := strings.ToLower(strings.TrimSpace(value)); v != "true" && v != "false" {
+			return invalid("Expected value to be either true or false")
+		}
+	case kmsg.ConfigTypeString, kmsg.ConfigTypeList:
+		return d.checkWords(value, invalid)
+	}
+	return nil
+}
+
+func (d *configDef) checkWords(value string, invalid func(string) error) error {
+	if len(d.values) == 0 {
+		return nil
+	}
+	words := []string{value}
+	if d.kind == kmsg.ConfigTypeList {
+		words = splitList(value)
+		if len(words) == 0 {
+			return invalid("Configuration must not be empty")
+		}
+	}
+	for _, w := range words {
+		if !slices.Contains(d.values, w) {
+			return invalid("String must be one of: " + strings.Join(d.values, ", "))
+		}
+	}
+	return nil
+}
+
+// splitList splits a list config at its commas, without empty words.
+func splitList(value string) []string {
+	var words []string
+	for w := range strings.SplitSeq(value, ",") {
+		if w = strings.TrimSpace(w); w != "" {
+			words = append(words, w)
+		}
+	}
+	return words
+}

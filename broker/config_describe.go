@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/metadata"
+)
+
+// describeTopicConfig returns a topic's config with where its value comes from.
+func (n *Node) describeTopicConfig(image *metadata.Image, t *metadata.Topic, d *configDef) kmsg.DescribeConfigsResponseResourceConfig {
+	var values []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym
+	if v, ok := t.Configs[d.name]; ok {
+		values = append(values, synonym(d.name, v, kmsg.ConfigSourceDynamicTopicConfig))
+	}
+	if b := findConfig(n.configs.broker, d.broker); b != nil {
+		values = append(values, n.brokerValues(image, b)...)
+	} else {
+		values = append(values, synonym(d.name, d.def, kmsg.ConfigSourceDefaultConfig))
+	}
+	return describeConfig(d, values, d.effect == effectFixed)
+}
+
+// brokerValues returns the values that a broker config has had a chance to take,
+// the one in effect first.
+func (n *Node) brokerValues(image *metadata.Image, d *configDef) []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
+	var values []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym
+	if v, ok := image.Configs(metadata.ResourceBroker, n.brokerResource())[d.name]; ok {
+		values = append(values, synonym(d.name, v, kmsg.ConfigSourceDynamicBrokerConfig))
+	}
+	if v, ok := image.Configs(metadata.ResourceBroker, "")[d.name]; ok {
+		values = append(values, synonym(d.name, v, kmsg.ConfigSourceDynamicDefaultBrokerConfig))
+	}
+	if v := d.startValue(n.cfg); v != d.def {
+		values = append(values, synonym(d.name, v, kmsg.ConfigSourceStaticBrokerConfig))
+	}
+	return append(values, synonym(d.name, d.def, kmsg.ConfigSourceDefaultConfig))
+}
+
+func synonym(name, value string, source kmsg.ConfigSource) kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
+	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+	s.Name, s.Value, s.Source = name, &value, source
+	return s
+}
+
+func describeConfig(d *configDef, values []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym, readOnly bool) kmsg.DescribeConfigsResponseResourceConfig {
+	c := kmsg.NewDescribeConfigsResponseResourceConfig()
+	c.Name, c.Value, c.Source = d.name, values[0].Value, values[0].Source
+	c.ReadOnly, c.ConfigType, c.Documentation = readOnly, d.kind, &d.doc
+	c.IsDefault = c.Source == kmsg.ConfigSourceDefaultConfig
+	c.ConfigSynonyms = values
+	return c
+}
+
+// describeResource returns the configs of a resource that a request asks for.
+func (n *Node) describeResource(image *metadata.Image, rr kmsg.DescribeConfigsRequestResource) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
+	out := []kmsg.DescribeConfigsResponseResourceConfig{}
+	wanted := func(name string) bool { return len(rr.ConfigNames) == 0 || slices.Contains(rr.ConfigNames, name) }
+	switch rr.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		if err := checkTopicName(rr.ResourceName); err != nil {
+			return out, err
+		}
+		t := image.Topic(rr.ResourceName)
+		if t == nil {
+			return out, kerr.UnknownTopicOrPartition
+		}
+		for i := range n.configs.topic {
+			if d := &n.configs.topic[i]; wanted(d.name) {
+				out = append(out, n.describeTopicConfig(image, t, d))
+			}
+		}
+		return out, nil
+	case kmsg.ConfigResourceTypeBroker:
+		return n.describeBroker(image, rr.ResourceName, wanted)
+	}
+	return out, refuse(kerr.InvalidRequest, fmt.Sprintf("Unsupported resource type: %s", rr.ResourceType))
+}
+
+// describeBroker describes this broker, or for an empty name the configs that
+// were set for all brokers.
+func (n *Node) describeBroker(image *metadata.Image, name string, wanted func(string) bool) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
+	out := []kmsg.DescribeConfigsResponseResourceConfig{}
+	if name != "" && name != n.brokerResource() {
+		return out, refuse(kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id, expected %s or empty string, but received %s", n.brokerResource(), name))
+	}
+	for i := range n.configs.broker {
+		d := &n.configs.broker[i]
+		if !wanted(d.name) {
+			continue
+		}
+		if name != "" {
+			out = append(out, describeConfig(d, n.brokerValues(image, d), !d.dynamic))
+		} else if v, ok := image.Configs(metadata.ResourceBroker, "")[d.name]; ok {
+			values := []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{synonym(d.name, v, kmsg.ConfigSourceDynamicDefaultBrokerConfig)}
+			out = append(out, describeConfig(d, values, !d.dynamic))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,85 @@
+package broker
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/storage"
+)
+
+// apiError is an error with the code and message that a client gets.
+type apiError struct {
+	code    *kerr.Error
+	message string
+}
+
+// Error returns the message.
+func (e *apiError) Error() string { return e.code.Message + ": " + e.message }
+
+// Unwrap lets errors.Is find the code.
+func (e *apiError) Unwrap() error { return e.code }
+
+func refuse(code *kerr.Error, message string) *apiError {
+	return &apiError{code: code, message: message}
+}
+
+// errorCodes is the one place where errors of the node's parts become Kafka's.
+// The first row that an error is decides.
+func errorCodes() []errorCode {
+	return []errorCode{
+		{storage.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
+		{storage.ErrInvalidProducerEpoch, kerr.InvalidProducerEpoch},
+		{storage.ErrCorrupt, kerr.CorruptMessage},
+		{storage.ErrTooLarge, kerr.MessageTooLarge},
+		{storage.ErrInvalidTimestamp, kerr.InvalidTimestamp},
+		{storage.ErrInvalidRecord, kerr.InvalidRecord},
+		{storage.ErrUnsupportedFormat, kerr.UnsupportedForMessageFormat},
+		{storage.ErrUnsupportedCompression, kerr.UnsupportedCompressionType},
+		{storage.ErrFenced, kerr.FencedLeaderEpoch},
+		{storage.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
+		{storage.ErrDeleted, kerr.UnknownTopicOrPartition},
+		{storage.ErrClosed, kerr.NotLeaderForPartition},
+		{storage.ErrTopicID, kerr.InconsistentTopicID},
+		{storage.ErrOffline, kerr.KafkaStorageError},
+		{storage.ErrNoSpace, kerr.KafkaStorageError},
+		{metadata.ErrFailed, kerr.KafkaStorageError},
+		{metadata.ErrClosed, kerr.NotController},
+	}
+}
+
+type errorCode struct {
+	err  error
+	code *kerr.Error
+}
+
+// codeOf returns the error code that a client gets for err, 0 for nil.
+func codeOf(err error) int16 {
+	if err == nil {
+		return 0
+	}
+	if known, ok := errors.AsType[*kerr.Error](err); ok {
+		return known.Code
+	}
+	for _, row := range errorCodes() {
+		if errors.Is(err, row.err) {
+			return row.code.Code
+		}
+	}
+	return kerr.UnknownServerError.Code
+}
+
+// messageOf returns the message that a client gets beside the code.
+func messageOf(err error) *string {
+	if err == nil {
+		return nil
+	}
+	message := err.Error()
+	if refused, ok := errors.AsType[*apiError](err); ok {
+		message = refused.message
+	} else if known, ok := errors.AsType[*kerr.Error](err); ok {
+		message = known.Description
+	}
+	return &message
+}

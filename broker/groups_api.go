@@ -1,0 +1,115 @@
+package broker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/groups"
+	"github.com/millrace/millrace/broker/groups/core"
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// This file is the seam between the node and the group coordinator: the node
+// gives it the partitions of __consumer_offsets and the requests of its APIs.
+
+// groupAPIs are the APIs that the coordinator answers.
+func (n *Node) groupAPIs() []wire.API {
+	return []wire.API{
+		{Key: int16(kmsg.OffsetCommit), Min: 1, Max: 9, Serve: n.serveGroup},
+		{Key: int16(kmsg.OffsetFetch), Min: 1, Max: 9, Serve: n.serveGroup},
+		{Key: int16(kmsg.JoinGroup), Min: 0, Max: 9, Serve: n.serveGroup},
+		{Key: int16(kmsg.Heartbeat), Min: 0, Max: 4, Serve: n.serveGroup},
+		{Key: int16(kmsg.LeaveGroup), Min: 0, Max: 5, Serve: n.serveGroup},
+		{Key: int16(kmsg.SyncGroup), Min: 0, Max: 5, Serve: n.serveGroup},
+		{Key: int16(kmsg.DescribeGroups), Min: 0, Max: 6, Serve: n.serveGroup},
+		{Key: int16(kmsg.ListGroups), Min: 0, Max: 5, Serve: n.serveGroup},
+		{Key: int16(kmsg.DeleteGroups), Min: 0, Max: 2, Serve: n.serveGroup},
+		{Key: int16(kmsg.OffsetDelete), Min: 0, Max: 0, Serve: n.serveGroup},
+	}
+}
+
+// serveGroup hands a request to the coordinator, which keeps parts of it.
+func (n *Node) serveGroup(r *wire.Request) {
+	r.DetachBody()
+	req, err := r.Decode()
+	if err != nil {
+		r.Fail(err)
+		return
+	}
+	client := groups.ClientInfo{ID: r.ClientID, Host: "/" + r.Conn.RemoteHost()}
+	if !n.groups.Handle(client, req, r.Reply) {
+		panic("broker: an API of groups that the coordinator does not know")
+	}
+}
+
+// openGroups makes the coordinator and lets it load the groups that there are.
+func (n *Node) openGroups(reg prometheus.Registerer) error {
+	cfg := groups.DefaultConfig()
+	cfg.InitialRebalanceDelayMs = int32(n.cfg.GroupInitialRebalanceDelay.D().Milliseconds())
+	n.groups = groups.New(cfg, groups.Options{Logger: n.log, Registerer: reg, Topics: n.groupTopic})
+	n.loadGroups()
+	return nil
+}
+
+// groupTopic is what the coordinator may know of a topic.
+func (n *Node) groupTopic(name string) (core.Topic, bool) {
+	t := n.meta.Image().Topic(name)
+	if t == nil {
+		return core.Topic{}, false
+	}
+	return core.Topic{ID: t.ID, Partitions: int32(len(t.Partitions))}, true
+}
+
+// loadGroups gives the coordinator the logs of __consumer_offsets, if it exists.
+func (n *Node) loadGroups() {
+	s := n.topics.byName(offsetsTopic)
+	if s == nil {
+		return
+	}
+	n.groups.SetPartitions(int32(len(s.logs)))
+	for p, l := range s.logs {
+		if l != nil {
+			n.groups.Load(int32(p), l)
+		}
+	}
+}
+
+// ensureOffsetsTopic makes __consumer_offsets if it does not exist.
+func (n *Node) ensureOffsetsTopic() error {
+	if n.topics.byName(offsetsTopic) != nil {
+		return nil
+	}
+	_, err := n.createTopic(topicSpec{
+		name: offsetsTopic, partitions: n.cfg.OffsetsPartitions, internal: true,
+		configs: map[string]string{"cleanup.policy": "compact", "segment.bytes": "104857600"},
+	})
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return err
+	}
+	n.loadGroups()
+	return nil
+}
+
+// groupsTopicDeleted lets the coordinator forget the offsets of a topic.
+func (n *Node) groupsTopicDeleted(s *topicState) {
+	n.groups.DeleteTopics(func(name string, id [16]byte) bool {
+		return name == s.name && (id == [16]byte{} || metadata.TopicID(id) == s.id)
+	})
+}
+
+// runGroups serves until ctx ends. The coordinator ends first, so that members
+// that wait for a rebalance are answered and do not hold up the stop.
+func (n *Node) runGroups(ctx context.Context) error {
+	ended := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { ended <- n.groups.Close() })
+	err := n.server.Run(ctx)
+	if stop() {
+		return errors.Join(err, n.groups.Close())
+	}
+	return errors.Join(err, <-ended)
+}

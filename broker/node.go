@@ -1,0 +1,306 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millrace/millrace/broker/groups"
+	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/wire"
+	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/internal/vfs"
+)
+
+// Options of a Node besides its configuration.
+type Options struct {
+	// Dir is the data directory; it is created when missing.
+	Dir string
+	// Logger gets what an operator wants to know; nil discards it.
+	Logger *slog.Logger
+	// Registerer of the metrics; nil counts without registering.
+	Registerer prometheus.Registerer
+}
+
+// Node is one broker.
+type Node struct {
+	cfg      configs.Broker
+	log      *slog.Logger
+	dir      string
+	lock     io.Closer
+	listener net.Listener
+	// advertised is what clients are told; an empty host stands for the
+	// address that the client came to.
+	advertised endpoint
+
+	meta   *metadata.Store
+	store  *storage.Store
+	budget *wire.Budget
+	server *wire.Server
+	// advertisedAPIs is the table that ApiVersions answers with.
+	advertisedAPIs []wire.API
+	topics         *topicTable
+	configs        *configTables
+	groups         *groups.Coordinator
+	ids            producerIDs
+
+	produceTasks produceTasks
+	fetchTasks   fetchTasks
+
+	topicMu sync.Mutex // held through a change of topics, from the decision to the logs
+	closing sync.Once
+	closed  error
+}
+
+type endpoint struct {
+	host string
+	port int32
+}
+
+// New opens or creates the data directory, recovers what a crash left, and
+// listens. It does not serve before Run is called.
+func New(cfg configs.Broker, opts Options) (*Node, error) {
+	n := &Node{cfg: cfg, log: opts.Logger, dir: opts.Dir, topics: newTopicTable(), configs: newConfigTables()}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if err := n.open(opts.Registerer); err != nil {
+		return nil, errors.Join(fmt.Errorf("start broker: %w", err), n.close())
+	}
+	return n, nil
+}
+
+func (n *Node) open(reg prometheus.Registerer) error {
+	if err := validateConfig(n.cfg); err != nil {
+		return err
+	}
+	fs := vfs.OS()
+	var err error
+	if n.lock, err = lockDir(fs, n.dir); err != nil {
+		return err
+	}
+	if n.meta, err = metadata.Open(metadata.Config{Dir: filepath.Join(n.dir, "metadata"), FS: fs, Logger: n.log}); err != nil {
+		return err
+	}
+	if err := n.identify(fs); err != nil {
+		return err
+	}
+	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
+		return fmt.Errorf("listen on broker.listen: %w", err)
+	}
+	if n.advertised, err = advertisedEndpoint(n.cfg, n.listener.Addr()); err != nil {
+		return err
+	}
+	if err := n.register(); err != nil {
+		return err
+	}
+	if err := n.openStorage(fs, reg); err != nil {
+		return err
+	}
+	return n.openServer(reg)
+}
+
+func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
+	durability := storage.DurabilityFsync
+	if n.cfg.Durability == "os" {
+		durability = storage.DurabilityOS
+	}
+	var err error
+	n.store, err = storage.Open(storage.Config{
+		Dir: filepath.Join(n.dir, "logs"), Durability: durability, Logger: n.log, Registerer: reg, FS: fs,
+		RetentionCheckInterval: n.cfg.RetentionCheckInterval.D(),
+	})
+	if err != nil {
+		return err
+	}
+	return n.reconcile()
+}
+
+func (n *Node) openServer(reg prometheus.Registerer) error {
+	metrics, err := wire.NewMetrics(reg)
+	if err != nil {
+		return err
+	}
+	n.budget = wire.NewBudget(n.cfg.RequestMemory.Bytes())
+	if err := n.registerMetrics(reg); err != nil {
+		return err
+	}
+	if err := n.openGroups(reg); err != nil {
+		return err
+	}
+	n.advertisedAPIs = n.apis()
+	n.server, err = wire.NewServer(wire.Config{
+		Listener: n.listener, APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
+		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), Logger: n.log, Metrics: metrics,
+	})
+	return err
+}
+
+// Addr returns the host:port that is listened on.
+func (n *Node) Addr() string { return n.listener.Addr().String() }
+
+// ClusterID returns the cluster's id, which never changes.
+func (n *Node) ClusterID() string { return n.meta.Image().ClusterID }
+
+// Run serves until ctx ends; then it answers what it can within seconds, flushes
+// everything and closes. It returns nil for an orderly end. It must be called
+// once, also when the node is not to be used after all.
+func (n *Node) Run(ctx context.Context) error {
+	start := time.Now()
+	n.log.Info("broker started", "node_id", n.cfg.NodeID, "address", n.Addr(), "cluster_id", n.ClusterID(),
+		"topics", len(n.meta.Image().TopicNames()), "partitions", n.meta.Image().PartitionCount())
+	err := n.runGroups(ctx)
+	err = errors.Join(err, n.close())
+	n.log.Info("broker stopped", "node_id", n.cfg.NodeID, "uptime", time.Since(start).Round(time.Second).String())
+	return err
+}
+
+// close releases what open has taken, in the opposite order.
+func (n *Node) close() error {
+	n.closing.Do(func() {
+		var errs []error
+		if n.listener != nil {
+			if err := n.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+		if n.store != nil {
+			errs = append(errs, n.store.Close())
+		}
+		if n.meta != nil {
+			errs = append(errs, n.meta.Close())
+		}
+		if n.lock != nil {
+			errs = append(errs, n.lock.Close())
+		}
+		n.closed = errors.Join(errs...)
+	})
+	return n.closed
+}
+
+// identify gives a new cluster its id and checks that the directory is this node's.
+func (n *Node) identify(fs vfs.FS) error {
+	image := n.meta.Image()
+	known, err := readProperties(fs, n.dir)
+	if err != nil {
+		return err
+	}
+	if known.nodeID != nil && *known.nodeID != n.cfg.NodeID {
+		return fmt.Errorf("%s belongs to node %d, but broker.node_id is %d", n.dir, *known.nodeID, n.cfg.NodeID)
+	}
+	if image.ClusterID == "" {
+		id := known.clusterID
+		if id == "" {
+			id = newID().String()
+		}
+		image, err = n.meta.Update(func(*metadata.Image) ([]metadata.Record, error) {
+			return []metadata.Record{&metadata.ClusterRecord{ClusterID: id}}, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if known.clusterID != "" && known.clusterID != image.ClusterID {
+		return fmt.Errorf("%s says cluster %s, its metadata says %s: the directory was mixed up with another", n.dir, known.clusterID, image.ClusterID)
+	}
+	if known.clusterID == "" {
+		return writeProperties(fs, n.dir, image.ClusterID, n.cfg.NodeID)
+	}
+	return nil
+}
+
+// register announces this start to the metadata: new leader epochs follow from it.
+func (n *Node) register() error {
+	_, err := n.meta.Update(func(*metadata.Image) ([]metadata.Record, error) {
+		return []metadata.Record{&metadata.BrokerRecord{
+			NodeID: n.cfg.NodeID, Host: n.advertised.host, Port: n.advertised.port, Incarnation: newID(),
+		}}, nil
+	})
+	return err
+}
+
+func newID() metadata.TopicID {
+	var id metadata.TopicID
+	for id == (metadata.TopicID{}) || id.String()[0] == '-' { // as Kafka: no id that looks like an option
+		rand.Read(id[:]) // never fails
+	}
+	return id
+}
+
+// advertisedEndpoint is what clients are told to connect to.
+func advertisedEndpoint(cfg configs.Broker, addr net.Addr) (endpoint, error) {
+	listening, err := splitHostPort(addr.String())
+	if err != nil {
+		return endpoint{}, err
+	}
+	if cfg.Advertised != "" {
+		e, err := splitHostPort(cfg.Advertised)
+		if err != nil {
+			return endpoint{}, fmt.Errorf("broker.advertised: %w", err)
+		}
+		if e.port == 0 {
+			e.port = listening.port
+		}
+		return e, nil
+	}
+	if ip := net.ParseIP(listening.host); ip != nil && ip.IsUnspecified() {
+		listening.host = ""
+	}
+	return listening, nil
+}
+
+func splitHostPort(s string) (endpoint, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return endpoint{}, err
+	}
+	p, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return endpoint{}, fmt.Errorf("%q has no valid port", s)
+	}
+	return endpoint{host: host, port: int32(p)}, nil
+}
+
+// endpointFor returns where the client of a connection finds a broker.
+func (n *Node) endpointFor(b *metadata.Broker, local net.Addr) endpoint {
+	e := endpoint{host: b.Host, port: b.Port}
+	if e.host == "" {
+		if at, err := splitHostPort(local.String()); err == nil {
+			e.host = at.host
+		}
+	}
+	return e
+}
+
+func validateConfig(cfg configs.Broker) error {
+	switch {
+	case cfg.Durability != "fsync" && cfg.Durability != "os":
+		return fmt.Errorf("broker.durability is %q: write fsync or os", cfg.Durability)
+	case cfg.DefaultPartitions < 1:
+		return fmt.Errorf("broker.default_partitions is %d: it must be at least 1", cfg.DefaultPartitions)
+	case cfg.OffsetsPartitions < 1:
+		return fmt.Errorf("broker.offsets_partitions is %d: it must be at least 1", cfg.OffsetsPartitions)
+	case cfg.NodeID < 0:
+		return fmt.Errorf("broker.node_id is %d: it must not be negative", cfg.NodeID)
+	case cfg.ConnectionsMax < 1:
+		return fmt.Errorf("broker.connections_max is %d: it must be at least 1", cfg.ConnectionsMax)
+	case cfg.IdleTimeout <= 0:
+		return fmt.Errorf("broker.idle_timeout is %s: it must be more than 0", cfg.IdleTimeout)
+	case cfg.RequestMax.Bytes() < cfg.MessageMax.Bytes():
+		return fmt.Errorf("broker.request_max (%s) must not be smaller than broker.message_max (%s)", cfg.RequestMax, cfg.MessageMax)
+	case cfg.RequestMemory < cfg.RequestMax:
+		return fmt.Errorf("broker.request_memory (%s) must not be smaller than broker.request_max (%s)", cfg.RequestMemory, cfg.RequestMax)
+	}
+	return nil
+}
