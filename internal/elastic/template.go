@@ -23,9 +23,28 @@ var templateJSON []byte
 // is there. While the server is away or not ready it tries again; it returns an
 // error when ctx ends or the server refuses the template.
 func EnsureTemplate(ctx context.Context, client *elasticsearch.Client, logger *slog.Logger) error {
+	return ensure(ctx, client, TemplateName, templateJSON, logger)
+}
+
+// EnsureTemplateFor installs the same template for indices whose names begin
+// with another prefix and a dash.
+func EnsureTemplateFor(ctx context.Context, client *elasticsearch.Client, prefix string, logger *slog.Logger) error {
+	var template map[string]any
+	if err := json.Unmarshal(templateJSON, &template); err != nil {
+		return fmt.Errorf("the built-in index template: %w", err)
+	}
+	template["index_patterns"] = []string{prefix + "-*"}
+	body, err := json.Marshal(template)
+	if err != nil {
+		return fmt.Errorf("the built-in index template: %w", err)
+	}
+	return ensure(ctx, client, TemplateName+"-for-"+prefix, body, logger)
+}
+
+func ensure(ctx context.Context, client *elasticsearch.Client, name string, template []byte, logger *slog.Logger) error {
 	wait, troubled := backoffFirst, false
 	for {
-		refused, err := installTemplate(ctx, client)
+		refused, err := installTemplate(ctx, client, name, template)
 		switch {
 		case err == nil:
 			if troubled {
@@ -48,10 +67,10 @@ func EnsureTemplate(ctx context.Context, client *elasticsearch.Client, logger *s
 }
 
 // installTemplate does it once. refused says that trying again is of no use.
-func installTemplate(ctx context.Context, client *elasticsearch.Client) (refused bool, err error) {
+func installTemplate(ctx context.Context, client *elasticsearch.Client, name string, template []byte) (refused bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	resp, err := client.Indices.PutIndexTemplate(TemplateName, bytes.NewReader(templateJSON),
+	resp, err := client.Indices.PutIndexTemplate(name, bytes.NewReader(template),
 		client.Indices.PutIndexTemplate.WithContext(ctx))
 	if err != nil {
 		return false, err
@@ -62,16 +81,16 @@ func installTemplate(ctx context.Context, client *elasticsearch.Client) (refused
 		return false, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("install index template %s: %s", TemplateName, reasonOf(body, resp.Status()))
+		err = fmt.Errorf("install index template %s: %s", name, reasonOf(body, resp.Status()))
 		return resp.StatusCode == http.StatusBadRequest, err
 	}
-	return false, verifyTemplate(ctx, client)
+	return false, verifyTemplate(ctx, client, name)
 }
 
 // verifyTemplate reads the template back and compares its version.
-func verifyTemplate(ctx context.Context, client *elasticsearch.Client) error {
+func verifyTemplate(ctx context.Context, client *elasticsearch.Client, name string) error {
 	resp, err := client.Indices.GetIndexTemplate(
-		client.Indices.GetIndexTemplate.WithName(TemplateName), client.Indices.GetIndexTemplate.WithContext(ctx))
+		client.Indices.GetIndexTemplate.WithName(name), client.Indices.GetIndexTemplate.WithContext(ctx))
 	if err != nil {
 		return err
 	}
@@ -81,7 +100,7 @@ func verifyTemplate(ctx context.Context, client *elasticsearch.Client) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("read index template %s: %s", TemplateName, reasonOf(body, resp.Status()))
+		return fmt.Errorf("read index template %s: %s", name, reasonOf(body, resp.Status()))
 	}
 	var have struct {
 		Templates []struct {
@@ -93,7 +112,7 @@ func verifyTemplate(ctx context.Context, client *elasticsearch.Client) error {
 		} `json:"index_templates"`
 	}
 	if err := json.Unmarshal(body, &have); err != nil {
-		return fmt.Errorf("read index template %s: %w", TemplateName, err)
+		return fmt.Errorf("read index template %s: %w", name, err)
 	}
 	var want struct {
 		Version int64 `json:"version"`
@@ -102,9 +121,9 @@ func verifyTemplate(ctx context.Context, client *elasticsearch.Client) error {
 		return fmt.Errorf("the built-in index template: %w", err)
 	}
 	for _, t := range have.Templates {
-		if t.Name == TemplateName && t.Template.Version == want.Version {
+		if t.Name == name && t.Template.Version == want.Version {
 			return nil
 		}
 	}
-	return fmt.Errorf("index template %s was installed but is not there in version %d", TemplateName, want.Version)
+	return fmt.Errorf("index template %s was installed but is not there in version %d", name, want.Version)
 }
