@@ -27,7 +27,7 @@ import (
 func (n *Node) describeLogDirs(_ *wire.Request, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	resp := newResponse[*kmsg.DescribeLogDirsResponse](req)
 	dir := kmsg.NewDescribeLogDirsResponseDir()
-	dir.Dir, dir.TotalBytes, dir.UsableBytes = filepath.Join(n.dir, "logs"), -1, -1
+	dir.Dir, dir.TotalBytes, dir.UsableBytes = n.logDir(), -1, -1
 	if abs, err := filepath.Abs(dir.Dir); err == nil {
 		dir.Dir = abs
 	}

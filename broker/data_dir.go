@@ -34,7 +34,7 @@ type properties struct {
 }
 
 func lockDir(fsys vfs.FS, dir string) (io.Closer, error) {
-	if err := fsys.MkdirAll(dir); err != nil {
+	if err := vfs.MkdirAllDurable(fsys, dir); err != nil {
 		return nil, err
 	}
 	lock, err := fsys.Lock(filepath.Join(dir, lockName))

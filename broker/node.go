@@ -116,9 +116,13 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	if n.cfg.Durability == "os" {
 		durability = storage.DurabilityOS
 	}
-	var err error
+	dir := n.logDir()
+	err := vfs.MkdirAllDurable(fs, dir)
+	if err != nil {
+		return err
+	}
 	n.store, err = storage.Open(storage.Config{
-		Dir: filepath.Join(n.dir, "logs"), Durability: durability, Logger: n.log, Registerer: reg, FS: fs,
+		Dir: dir, Durability: durability, Logger: n.log, Registerer: reg, FS: fs,
 		RetentionCheckInterval: n.cfg.RetentionCheckInterval.D(),
 	})
 	if err != nil {
@@ -126,6 +130,8 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	}
 	return n.reconcile()
 }
+
+func (n *Node) logDir() string { return filepath.Join(n.dir, "logs") }
 
 func (n *Node) openServer(reg prometheus.Registerer) error {
 	metrics, err := wire.NewMetrics(reg)

@@ -15,7 +15,7 @@ import (
 // recover reads the newest snapshot and the log after it. The directory may hold
 // what a crash left: a temporary file, a snapshot without its log, older files.
 func (s *Store) recover() error {
-	if err := s.cfg.FS.MkdirAll(s.cfg.Dir); err != nil {
+	if err := vfs.MkdirAllDurable(s.cfg.FS, s.cfg.Dir); err != nil {
 		return err
 	}
 	snapshots, logs, err := s.list()
