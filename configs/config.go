@@ -72,6 +72,9 @@ type Log struct {
 type HTTP struct {
 	// Listen is host:port. Empty turns the listener off.
 	Listen string `yaml:"listen"`
+	// Hosts are further names under which browsers and scrapers may reach the
+	// listener. IP addresses, localhost and the host's own name always may.
+	Hosts []string `yaml:"hosts"`
 }
 
 // Kafka is how a client part reaches a cluster that speaks Kafka's protocol.

@@ -17,6 +17,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -50,6 +51,7 @@ func Open(cfg configs.Kafka) (*View, error) {
 	c.Metadata.AllowAutoTopicCreation = false
 	c.Metadata.Retry.Max = 2
 	c.Admin.Retry.Max = 2
+	c.Net.ReadTimeout = 10 * time.Second
 	return OpenConfig(cfg.Brokers, c)
 }
 

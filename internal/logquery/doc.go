@@ -9,7 +9,7 @@
 // names level, host, path, service and agent their ECS fields.
 //
 // Pages follow each other by [Cursor]: the sort values of the last hit. The
-// sort is @timestamp and then the line's path and offset, so that the order is
+// sort is @timestamp and then the line's file id and offset, so that the order is
 // the same on every page.
 //
 // The package holds no state; a [Transport] is usually go-elasticsearch's client.

@@ -1,6 +1,7 @@
 package logquery
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,24 +48,16 @@ type Query struct {
 	After Cursor
 	// TimeField is what is sorted and bounded by; empty means @timestamp.
 	TimeField string
+	// DefaultField is where words without a field are looked for; empty means message.
+	DefaultField string
 }
 
 // Cursor is the sort values of the last hit of a page.
 type Cursor []json.RawMessage
 
-func (q Query) timeField() string {
-	if q.TimeField == "" {
-		return "@timestamp"
-	}
-	return q.TimeField
-}
+func (q Query) timeField() string { return cmp.Or(q.TimeField, "@timestamp") }
 
-func (q Query) index() string {
-	if q.Index == "" {
-		return IndexLogs
-	}
-	return q.Index
-}
+func (q Query) index() string { return cmp.Or(q.Index, IndexLogs) }
 
 // Validate reports what cannot be asked, as an error that wraps [ErrQuery].
 func (q Query) Validate() error {
@@ -108,7 +101,7 @@ func (q Query) filter() map[string]any {
 	var must []any
 	if text := strings.TrimSpace(q.Text); text != "" && text != "*" {
 		must = append(must, map[string]any{"query_string": map[string]any{
-			"query": Expand(text), "default_field": "message",
+			"query": Expand(text), "default_field": cmp.Or(q.DefaultField, "message"),
 		}})
 	}
 	bounds := map[string]any{}
@@ -137,9 +130,9 @@ func (q Query) sort() []any {
 		order = "asc"
 	}
 	by := func(field, kind string) map[string]any {
-		return map[string]any{field: map[string]any{"order": order, "unmapped_type": kind, "missing": "_last"}}
+		return map[string]any{field: map[string]any{"order": order, "unmapped_type": kind}}
 	}
-	return []any{by(q.timeField(), "date"), by("log.file.path", "keyword"), by("log.offset", "long")}
+	return []any{by(q.timeField(), "date"), by("log.file.id", "keyword"), by("log.offset", "long")}
 }
 
 // body is the search request.
