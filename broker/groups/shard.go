@@ -92,7 +92,7 @@ func newShard(c *Coordinator, partition int32, log Log) *shard {
 
 func newRandom() *rand.Rand {
 	var seed [32]byte
-	crand.Read(seed[:]) //nolint:errcheck // documented never to fail
+	crand.Read(seed[:]) // never fails
 	return rand.New(rand.NewChaCha8(seed))
 }
 

@@ -58,13 +58,13 @@ type Output struct {
 type EventKind uint8
 
 const (
-	// EventRebalance: a rebalance began; Reason says why.
+	// EventRebalance says that a rebalance began, and in Reason why.
 	EventRebalance EventKind = iota + 1
-	// EventGeneration: a generation began, with Members members.
+	// EventGeneration says that a generation began, with Members members.
 	EventGeneration
-	// EventMemberExpired: the session of Member ended.
+	// EventMemberExpired says that the session of Member ended.
 	EventMemberExpired
-	// EventOffsetsExpired: Count offsets were too old.
+	// EventOffsetsExpired says that Count offsets were too old.
 	EventOffsetsExpired
 )
 

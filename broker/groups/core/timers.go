@@ -76,6 +76,7 @@ func (t *timers) pop(nowMs int64) (timerKey, bool) {
 	return key, true
 }
 
+// timerQueue is a heap.Interface.
 type timerQueue []*timer
 
 func (q timerQueue) Len() int { return len(q) }
@@ -92,12 +93,14 @@ func (q timerQueue) Swap(i, j int) {
 	q[i].index, q[j].index = i, j
 }
 
+// Push is for package heap.
 func (q *timerQueue) Push(x any) {
 	at := x.(*timer)
 	at.index = len(*q)
 	*q = append(*q, at)
 }
 
+// Pop is for package heap.
 func (q *timerQueue) Pop() any {
 	old := *q
 	at := old[len(old)-1]
