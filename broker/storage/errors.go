@@ -35,6 +35,9 @@ var (
 	// ErrFenced: the leader epoch of the caller is older than the log's
 	// [FENCED_LEADER_EPOCH].
 	ErrFenced = errors.New("leader epoch is older than the log's")
+	// ErrUnknownLeaderEpoch: the leader epoch of the caller is newer than the
+	// log's [UNKNOWN_LEADER_EPOCH].
+	ErrUnknownLeaderEpoch = errors.New("leader epoch is newer than the log's")
 	// ErrOffsetOutOfRange: an offset before the log start or after the log end
 	// [OFFSET_OUT_OF_RANGE].
 	ErrOffsetOutOfRange = errors.New("offset is out of range")

@@ -3,7 +3,7 @@
 //
 // [OS] is the operating system's. [Mem] holds everything in memory and can be
 // cloned as it would be found after a loss of power: see [Mem.Crash].
-// [WithErrors] fails chosen calls of another file system.
+// [Observe] sees, and may fail, every call of another file system.
 //
 // Durability rules, as on ext4: File.Sync makes a file's content and length
 // durable. A file's name is durable after SyncDir of its directory, which also makes

@@ -1,0 +1,48 @@
+package storage
+
+import "time"
+
+// Bounds that no configuration key names.
+const (
+	// producerBatchesMax is how many batches per producer id are remembered;
+	// clients keep at most five requests in flight.
+	producerBatchesMax = 5
+	// producersMax bounds the producer ids remembered per log. Beyond it the
+	// ones that were silent longest are forgotten.
+	producersMax = 50_000
+
+	// tailBytesMaxDefault bounds the tail buffers of all logs.
+	tailBytesMaxDefault = 64 << 20
+	// tailChunkMin and tailChunkMax bound one piece of a tail buffer; a log's
+	// pieces double from one to the other.
+	tailChunkMin, tailChunkMax = 16 << 10, 256 << 10
+
+	// openFilesMaxDefault bounds the descriptors of closed segments.
+	openFilesMaxDefault = 256
+	// sampledEntriesMax bounds the index entries in memory per closed segment.
+	sampledEntriesMax = 4096
+
+	// checkpointBytes is how much a log grows before its recovery point is
+	// advanced, and so about how much is read after a crash.
+	checkpointBytes = 16 << 20
+	// checkpointAge is how long a log that has grown less waits.
+	checkpointAge = time.Minute
+
+	checkpointIntervalDefault = 5 * time.Second
+	retentionIntervalDefault  = 5 * time.Minute
+
+	// flushParallelMax bounds the fdatasync calls that run at once.
+	flushParallelMax = 8
+	// openParallelMax bounds the logs that are recovered at once.
+	openParallelMax = 4
+
+	// readBytesMax bounds one read, whatever the caller asks for; only a single
+	// batch may be larger.
+	readBytesMax = 8 << 20
+
+	// scanBytes is read at once when a segment is walked through.
+	scanBytes = 256 << 10
+	// smallFileMax bounds what is read of a checkpoint, snapshot or index
+	// file, so that a damaged length cannot take all memory.
+	smallFileMax = 1 << 30
+)

@@ -1,0 +1,85 @@
+package storage
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the store's, over all its logs.
+type metrics struct {
+	registerer prometheus.Registerer
+
+	appendedBytes, appendedBatches, duplicates prometheus.Counter
+	readBytesTail, readBytesDisk               prometheus.Counter
+	flushSeconds, flushLogs                    prometheus.Histogram
+	tailBytes, openFiles, logs, offlineLogs    prometheus.Gauge
+	tornTails, corruptions                     prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "millrace", Subsystem: "broker_storage", Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "broker_storage", Name: name, Help: help})
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "millrace", Subsystem: "broker_storage", Name: name, Help: help, Buckets: buckets})
+	}
+	m := &metrics{
+		registerer:      r,
+		appendedBytes:   counter("appended_bytes_total", "Bytes of record batches written."),
+		appendedBatches: counter("appended_batches_total", "Record batches written."),
+		duplicates:      counter("duplicate_batches_total", "Batches that an idempotent producer repeated."),
+		readBytesTail:   counter("read_tail_bytes_total", "Bytes read from the tail buffers in memory."),
+		readBytesDisk:   counter("read_disk_bytes_total", "Bytes read from segment files."),
+		flushSeconds:    histogram("flush_seconds", "Time of one group commit.", prometheus.ExponentialBuckets(0.0001, 2, 16)),
+		flushLogs:       histogram("flush_logs", "Logs forced to disk by one group commit.", prometheus.ExponentialBuckets(1, 2, 12)),
+		tailBytes:       gauge("tail_bytes", "Memory that holds the newest batches."),
+		openFiles:       gauge("open_files", "Descriptors open for segments that are no longer written."),
+		logs:            gauge("logs", "Logs of this broker."),
+		offlineLogs:     gauge("offline_logs", "Logs taken offline by an I/O error or corruption."),
+		tornTails:       counter("torn_tails_total", "Torn tails cut by recovery."),
+		corruptions:     counter("corrupt_reads_total", "Reads that met a damaged batch."),
+	}
+	if r != nil {
+		r.MustRegister(m.all()...)
+	}
+	return m
+}
+
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.appendedBytes, m.appendedBatches, m.duplicates, m.readBytesTail, m.readBytesDisk,
+		m.flushSeconds, m.flushLogs, m.tailBytes, m.openFiles, m.logs, m.offlineLogs, m.tornTails, m.corruptions,
+	}
+}
+
+// unregister lets another store register in the same process.
+func (m *metrics) unregister() {
+	if m.registerer == nil {
+		return
+	}
+	for _, c := range m.all() {
+		m.registerer.Unregister(c)
+	}
+}
+
+func (m *metrics) appended(bytes, batches int) {
+	m.appendedBytes.Add(float64(bytes))
+	m.appendedBatches.Add(float64(batches))
+}
+
+func (m *metrics) read(bytes int, fromTail bool) {
+	if fromTail {
+		m.readBytesTail.Add(float64(bytes))
+		return
+	}
+	m.readBytesDisk.Add(float64(bytes))
+}
+
+func (m *metrics) flushRound(logs int, took time.Duration) {
+	m.flushLogs.Observe(float64(logs))
+	m.flushSeconds.Observe(took.Seconds())
+}

@@ -1,0 +1,221 @@
+package storage
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/internal/vfs"
+)
+
+// formatVersion is the version of what is in a data directory beyond Kafka's
+// own formats. It grows when an older Millrace would misread it.
+const formatVersion = 1
+
+// Open locks and recovers the data directory. Logs that are damaged are
+// opened offline, each with a log line; Open fails only for what concerns the
+// whole directory: ErrLocked, ErrNewerFormat, a damaged log start checkpoint, I/O errors.
+func Open(cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	s := &Store{cfg: cfg, fs: cfg.FS, log: cfg.Logger, logs: map[TopicPartition]*Log{}}
+	s.metrics = newMetrics(cfg.Registerer)
+	s.flusher.wake = make(chan struct{}, 1)
+	s.handles = handleCache{openMax: cfg.OpenFilesMax, metrics: s.metrics}
+	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics}
+	s.maintain, s.stop = make(chan struct{}, 1), make(chan struct{})
+	if err := s.fs.MkdirAll(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	if err := s.lockDir(); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		s.metrics.unregister()
+		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", cfg.Dir, err), s.closeAll(), s.lock.Close())
+	}
+	s.background.Go(func() { s.runFlusher(s.stop) })
+	s.background.Go(func() { s.runMaintenance(s.stop) })
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.FS == nil {
+		c.FS = vfs.OS()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.TailBytesMax == 0 {
+		c.TailBytesMax = tailBytesMaxDefault
+	}
+	if c.OpenFilesMax <= 0 {
+		c.OpenFilesMax = openFilesMaxDefault
+	}
+	if c.RetentionCheckInterval == 0 {
+		c.RetentionCheckInterval = retentionIntervalDefault
+	}
+	if c.CheckpointInterval == 0 {
+		c.CheckpointInterval = checkpointIntervalDefault
+	}
+	return c
+}
+
+func (s *Store) lockDir() (err error) {
+	s.lock, err = s.fs.Lock(filepath.Join(s.cfg.Dir, fileLock))
+	if errors.Is(err, vfs.ErrLocked) {
+		return fmt.Errorf("%w: %s", ErrLocked, s.cfg.Dir)
+	}
+	return err
+}
+
+func (s *Store) closeAll() error {
+	var err error
+	for _, l := range s.Logs() {
+		err = errors.Join(err, l.closeFiles())
+	}
+	return err
+}
+
+// load checks the format, takes the clean-shutdown marker away and recovers
+// all logs.
+func (s *Store) load() error {
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
+	marker := filepath.Join(s.cfg.Dir, fileCleanShutdown)
+	clean, err := exists(s.fs, marker)
+	if err != nil {
+		return err
+	}
+	if clean {
+		if err := errors.Join(s.fs.Remove(marker), s.fs.SyncDir(s.cfg.Dir)); err != nil {
+			return err
+		}
+	}
+	points, err := readOffsets(s.fs, filepath.Join(s.cfg.Dir, fileRecoveryPoints))
+	if errors.As(err, new(*CorruptionError)) {
+		s.log.Warn("recovery points are lost, all logs are read from their beginning", "error", err)
+		points, clean, err = nil, false, nil
+	}
+	if err != nil {
+		return err
+	}
+	starts, err := readOffsets(s.fs, filepath.Join(s.cfg.Dir, fileLogStarts))
+	if err != nil {
+		return err // guessing would bring deleted records back
+	}
+	if err := s.openLogs(clean, points, starts); err != nil {
+		return err
+	}
+	// Offsets of logs that are no more must not be found by a later log of the
+	// same name.
+	return s.writeCheckpoints()
+}
+
+func (s *Store) checkFormat() error {
+	name := filepath.Join(s.cfg.Dir, fileFormat)
+	content, err := readFile(s.fs, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return writeFile(s.fs, name, fmt.Appendf(nil, "%d\n", formatVersion), true)
+	}
+	if err != nil {
+		return err
+	}
+	version, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return &CorruptionError{File: name, Offset: -1, Reason: "it does not hold a version number"}
+	}
+	if version > formatVersion {
+		return fmt.Errorf("%w: format %d, this one knows up to %d; install the newer version again", ErrNewerFormat, version, formatVersion)
+	}
+	return nil
+}
+
+func (s *Store) openLogs(clean bool, points, starts map[TopicPartition]int64) error {
+	entries, err := s.fs.ReadDir(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, openParallelMax)
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		if strings.HasSuffix(e.Name(), suffixDeleteDir) {
+			if err := s.fs.RemoveAll(filepath.Join(s.cfg.Dir, e.Name())); err != nil {
+				return err
+			}
+			continue
+		}
+		id, err := ParseTopicPartition(e.Name())
+		if err != nil {
+			continue // not ours: other parts of the broker have folders here too
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			s.openLog(id, saved{clean: clean, point: points[id], logStart: starts[id]})
+		})
+	}
+	wg.Wait()
+	s.metrics.logs.Set(float64(len(s.logs)))
+	return nil
+}
+
+// openLog recovers one log; one that cannot be is kept, offline.
+func (s *Store) openLog(id TopicPartition, in saved) {
+	l := s.newLog(id, filepath.Join(s.cfg.Dir, id.String()))
+	err := l.readTopicID()
+	if err == nil {
+		err = l.recover(in)
+	}
+	s.mu.Lock()
+	s.logs[id] = l
+	s.mu.Unlock()
+	if err != nil {
+		// What the checkpoints say of this log must outlive its being offline.
+		l.recoveryPoint.Store(in.point)
+		l.logStart.Store(in.logStart)
+		if l.fail(err) == nil {
+			panic("storage: a log that failed is online")
+		}
+	}
+}
+
+// readTopicID reads partition.metadata; a log without one has no topic id.
+func (l *Log) readTopicID() error {
+	name := filepath.Join(l.dir, filePartitionMetadata)
+	content, err := readFile(l.store.fs, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		l.topicID, err = parsePartitionMetadata(content)
+		if err != nil {
+			err = &CorruptionError{File: name, Offset: -1, Reason: err.Error()}
+		}
+	}
+	return err
+}
+
+// trashName returns the name that a deleted log's directory gets; Kafka's
+// form, cut to the length that a file name may have.
+func trashName(id TopicPartition) string {
+	const nameMax = 255
+	var unique [16]byte
+	_, _ = rand.Read(unique[:]) // never fails
+	suffix := "-" + strconv.Itoa(int(id.Partition)) + "." + hex.EncodeToString(unique[:]) + suffixDeleteDir
+	return id.Topic[:min(len(id.Topic), nameMax-len(suffix))] + suffix
+}

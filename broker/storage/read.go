@@ -1,0 +1,193 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/millrace/millrace/broker/batch"
+)
+
+// Isolation says which records a reader sees.
+type Isolation int8
+
+const (
+	// ReadUncommitted reads up to the high watermark.
+	ReadUncommitted Isolation = iota
+	// ReadCommitted reads up to the last stable offset. Without transactions
+	// that is the high watermark.
+	ReadCommitted
+)
+
+// ReadOptions go with a read.
+type ReadOptions struct {
+	// Isolation is ReadUncommitted by default.
+	Isolation Isolation
+	// MinOneBatch returns the first batch even if it is larger than the
+	// limit (KIP-74).
+	MinOneBatch bool
+	// MaxOffset bounds the read to batches that begin before it; 0 has no bound
+	// but the high watermark.
+	MaxOffset int64
+}
+
+// ReadResult holds whole batches.
+type ReadResult struct {
+	// Data are whole batches as they are stored; the first contains the wanted
+	// offset and may begin before it. It is empty at the high watermark. It
+	// must not be written to and is valid until Release.
+	Data []byte
+	// NextOffset is the offset after the last batch in Data; the wanted offset
+	// when Data is empty.
+	NextOffset int64
+	// HighWatermark, LastStableOffset and LogStartOffset at the time of the read.
+	HighWatermark, LastStableOffset, LogStartOffset int64
+
+	buffer *buffer
+}
+
+// Release gives the memory of Data back; Data must not be used any more. A
+// result that is never released is left to the garbage collector.
+func (r *ReadResult) Release() {
+	if r.buffer != nil {
+		putBuffer(r.buffer)
+		r.buffer, r.Data = nil, nil
+	}
+}
+
+// Read returns whole batches from the one that contains startOffset, at most
+// maxBytes of them, never beyond the high watermark (or last stable offset).
+// Records of the first batch before startOffset are the caller's to skip.
+//
+// Errors: ErrOffsetOutOfRange before the log start and after the log end (the result
+// then still has the three offsets); [*CorruptionError] when what is on disk fails
+// its checksum; ErrOffline, ErrDeleted, ErrClosed.
+func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, error) {
+	if err := l.Err(); err != nil {
+		return ReadResult{}, err
+	}
+	hw := l.hw.Load() // first: everything below is then published
+	res := ReadResult{NextOffset: startOffset, HighWatermark: hw, LastStableOffset: hw, LogStartOffset: l.logStart.Load()}
+	if end := l.end.Load(); startOffset < res.LogStartOffset || startOffset > end {
+		return res, fmt.Errorf("%w: %d is not within %d to %d", ErrOffsetOutOfRange, startOffset, res.LogStartOffset, end)
+	}
+	limit := hw
+	if o.Isolation == ReadCommitted {
+		limit = res.LastStableOffset
+	}
+	if o.MaxOffset > 0 {
+		limit = min(limit, o.MaxOffset)
+	}
+	if startOffset >= limit || maxBytes <= 0 && !o.MinOneBatch {
+		return res, nil
+	}
+	maxBytes = min(max(maxBytes, 0), readBytesMax)
+	span, hit := l.tail.read(startOffset, limit, maxBytes, o.MinOneBatch)
+	if !hit {
+		var err error
+		if span, err = l.readDisk(startOffset, limit, maxBytes, o.MinOneBatch); err != nil {
+			return res, err
+		}
+	}
+	l.store.metrics.read(len(span.data), hit)
+	res.Data, res.NextOffset, res.buffer = span.data, span.next, span.buffer
+	return res, nil
+}
+
+func (l *Log) readDisk(start, limit int64, bytesMax int, minOne bool) (readSpan, error) {
+	list := l.list()
+	i := segmentAt(list, start)
+	if i < 0 {
+		return readSpan{}, fmt.Errorf("%w: %d was deleted", ErrOffsetOutOfRange, start)
+	}
+	// A compacted segment may end before start; the next one then has it.
+	for ; i < len(list) && list[i].base < limit; i++ {
+		span, found, err := l.readSegment(list[i], start, limit, bytesMax, minOne)
+		if errors.Is(err, fs.ErrNotExist) && l.Err() != nil {
+			return readSpan{}, l.Err()
+		}
+		if errors.Is(err, fs.ErrNotExist) && l.logStart.Load() > start {
+			return readSpan{}, fmt.Errorf("%w: %d was deleted", ErrOffsetOutOfRange, start)
+		}
+		if found || err != nil {
+			return span, err
+		}
+	}
+	return readSpan{next: start}, nil
+}
+
+// readSlack is read beyond the wanted bytes, because the index leads to some
+// place before the wanted batch.
+const readSlack = 8 << 10
+
+// readSegment reads from one segment. found is false when all its batches lie
+// before start.
+func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne bool) (span readSpan, found bool, err error) {
+	h, err := seg.acquire(&l.store.handles)
+	if err != nil {
+		return readSpan{}, false, err
+	}
+	defer func() { err = errors.Join(err, h.release()) }()
+	// A log of the same name may have taken the path since.
+	if err := l.Err(); err != nil {
+		return readSpan{}, false, err
+	}
+	size := seg.size.Load()
+	at, want := seg.position(h, start), int64(bytesMax)+readSlack
+	for at < size {
+		n := min(size-at, want)
+		buf := getBuffer(int(n))
+		b := buf.b[:n]
+		if err := readFull(h.file, b, at); err != nil {
+			putBuffer(buf)
+			return readSpan{}, false, fmt.Errorf("read %s: %w", seg.path(suffixLog), err)
+		}
+		w := walk(b, start, limit, bytesMax, minOne)
+		if w.next > 0 {
+			span, err := l.checked(seg, at, b, w)
+			span.buffer = buf
+			return span, true, err
+		}
+		putBuffer(buf)
+		switch {
+		case w.err != nil:
+			return readSpan{}, false, l.damaged(seg, at+int64(w.to), start, w.err)
+		case w.short > 0 && int64(w.short) > size-at-int64(w.to):
+			return readSpan{}, false, l.damaged(seg, at+int64(w.to), start, batch.ErrShort)
+		case w.found && (w.short == 0 || w.short > bytesMax && !minOne && w.short > batch.HeaderSize):
+			return readSpan{next: start}, true, nil
+		}
+		at += int64(w.to)
+		want = max(want, int64(w.short))
+	}
+	return readSpan{}, false, nil
+}
+
+// checked verifies the checksums of what came from disk, so that damage is
+// never served. The batches before a damaged one are.
+func (l *Log) checked(seg *segment, at int64, b []byte, w walkResult) (readSpan, error) {
+	span := readSpan{}
+	to := w.from
+	for p, err := range batch.All(b[w.from:w.to]) {
+		if err == nil {
+			err = p.CheckCRC()
+		}
+		if err != nil && to == w.from {
+			return readSpan{}, l.damaged(seg, at+int64(to), p.BaseOffset, err)
+		}
+		if err != nil {
+			break
+		}
+		to += len(p.Raw)
+		span.next = p.LastOffset() + 1
+	}
+	span.data = b[w.from:to:to]
+	return span, nil
+}
+
+// damaged reports stored bytes that do not parse. The log stays online: what
+// is intact can still be read.
+func (l *Log) damaged(seg *segment, position, offset int64, err error) error {
+	l.store.metrics.corruptions.Inc()
+	return &CorruptionError{File: seg.path(suffixLog), Position: position, Offset: offset, Reason: err.Error()}
+}

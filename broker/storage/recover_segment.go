@@ -1,0 +1,234 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/millrace/millrace/broker/batch"
+)
+
+// scanSegment opens a segment for writing, checks its batches from the last
+// trusted index entry on and makes its index complete. It returns the offset
+// after the last good batch, and the damage that follows it, if any; the
+// segment's size is then that of the good part.
+func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionError, err error) {
+	f, err := r.l.store.fs.OpenReadWrite(seg.path(suffixLog))
+	if err != nil {
+		return 0, nil, err
+	}
+	seg.handle.Store(newHandle(f, seg))
+	fileSize := seg.size.Load()
+	position, next := r.loadIndex(seg, f)
+	x := seg.index.Load()
+	// Until the index entries below position are confirmed by the batch there,
+	// offsets are not known; loadIndex has done so.
+	err = scanFile(f, position, fileSize, func(b batch.Batch, at int64) error {
+		if err := checkStored(&b, seg.base, next); err != nil {
+			return err
+		}
+		if b.BaseOffset >= r.saved.point {
+			r.scanned = true
+		}
+		next, position = b.LastOffset()+1, at+int64(len(b.Raw))
+		seg.times.note(effectiveMaxTimestamp(&b.Header), b.LastOffset(), seg.times.lastAppendMs)
+		top, topOffset := seg.times.get()
+		x.add(seg.base, b.LastOffset(), at, int64(len(b.Raw)), DefaultLogConfig().IndexIntervalBytes, top, topOffset)
+		r.l.epochs.assign(b.LeaderEpoch, b.BaseOffset)
+		return nil
+	})
+	seg.size.Store(position)
+	seg.synced.Store(position)
+	if err == nil {
+		return next, nil, r.setCreated(seg, f)
+	}
+	if !isDamage(err) {
+		return 0, nil, err
+	}
+	seg.times.known = true
+	return next, &CorruptionError{File: seg.path(suffixLog), Position: position, Offset: next, Reason: err.Error()}, r.setCreated(seg, f)
+}
+
+// checkStored checks a batch that should follow in a segment.
+func checkStored(b *batch.Batch, base, next int64) error {
+	switch {
+	case b.BaseOffset < next:
+		return fmt.Errorf("%w: base offset %d, expected %d or more", batch.ErrCorrupt, b.BaseOffset, next)
+	case b.LastOffset()-base > math.MaxInt32:
+		return fmt.Errorf("%w: offset %d is too far from the segment's base %d", batch.ErrCorrupt, b.LastOffset(), base)
+	}
+	return b.CheckCRC()
+}
+
+// setCreated finds out about when the segment was begun, for rolling by age:
+// the first batch's timestamp, but not later than the file's last change.
+func (r *recovery) setCreated(seg *segment, f io.ReaderAt) error {
+	seg.times.known = true
+	if seg.size.Load() < batch.HeaderSize {
+		seg.times.createdMs = 0
+		return nil
+	}
+	head := make([]byte, batch.HeaderSize)
+	if err := readFull(f, head, 0); err != nil {
+		return err
+	}
+	h, err := batch.ParseHeader(head)
+	seg.times.createdMs = seg.times.lastAppendMs
+	if err == nil && h.MaxTimestamp > 0 {
+		seg.times.createdMs = min(h.MaxTimestamp, seg.times.lastAppendMs)
+	}
+	return nil
+}
+
+// loadIndex reads the entries of both index files that lie below the recovery
+// point, if they fit each other and the log, and returns the position of the
+// batch of the last one and the least offset that can be there. Otherwise it
+// returns the beginning of the segment.
+func (r *recovery) loadIndex(seg *segment, f io.ReaderAt) (position, next int64) {
+	seg.index.Store(&segmentIndex{})
+	offsets, err := seg.readIndexFile()
+	if err != nil || r.saved.point <= seg.base {
+		return 0, seg.base
+	}
+	content, err := readFile(seg.fs, seg.path(suffixTimeIndex))
+	if err != nil {
+		return 0, seg.base
+	}
+	times, err := decodeTimeEntries(content)
+	if err != nil {
+		return 0, seg.base
+	}
+	for len(offsets) > 0 && seg.base+int64(offsets[len(offsets)-1].relative) >= r.saved.point {
+		offsets = offsets[:len(offsets)-1]
+	}
+	if len(offsets) == 0 {
+		return 0, seg.base
+	}
+	last := offsets[len(offsets)-1]
+	for len(times) > 0 && times[len(times)-1].relative > last.relative {
+		times = times[:len(times)-1]
+	}
+	head := make([]byte, batch.HeaderSize)
+	if err := readFull(f, head, int64(last.position)); err != nil {
+		return 0, seg.base
+	}
+	h, err := batch.ParseHeader(head)
+	if err != nil || h.LastOffset() != seg.base+int64(last.relative) || h.BaseOffset < seg.base {
+		return 0, seg.base
+	}
+	seg.restoreIndex(offsets, times)
+	return int64(last.position), h.BaseOffset
+}
+
+func (s *segment) readIndexFile() ([]offsetEntry, error) {
+	content, err := readFile(s.fs, s.path(suffixIndex))
+	if err != nil {
+		return nil, err
+	}
+	return decodeOffsetEntries(content, s.size.Load())
+}
+
+// restoreIndex begins the index in memory with entries that are in the files.
+func (s *segment) restoreIndex(offsets []offsetEntry, times []timeEntry) {
+	x := s.index.Load()
+	for _, e := range offsets {
+		x.offsets.add(e)
+	}
+	for _, e := range times {
+		x.times.add(e)
+		s.times.max, s.times.maxOffset = e.timestamp, s.base+int64(e.relative)
+	}
+	s.persistedOffsets, s.persistedTimes = len(offsets), len(times)
+}
+
+// cut decides about damage in segment i: it is cut off, or it is returned.
+func (r *recovery) cut(i int, damage *CorruptionError) error {
+	seg, l := r.list[i], r.l
+	if damage.Offset < r.saved.point || r.saved.clean {
+		return damage
+	}
+	h := seg.handle.Load()
+	info, err := h.file.Stat()
+	if err != nil {
+		return err
+	}
+	strict := l.store.cfg.Durability == DurabilityFsync
+	if strict && i < len(r.list)-1 {
+		return damage
+	}
+	if strict {
+		at, err := findBatch(h.file, damage.Position+1, info.Size(), damage.Offset)
+		if err != nil {
+			return err
+		}
+		if at >= 0 {
+			damage.Reason += fmt.Sprintf("; a valid batch follows at byte %d", at)
+			return damage
+		}
+	}
+	l.store.log.Warn("torn tail of a log cut", "topic", l.id.Topic, "partition", l.id.Partition,
+		"file", damage.File, "position", damage.Position, "offset", damage.Offset,
+		"bytes", info.Size()-damage.Position, "segments", len(r.list)-1-i, "reason", damage.Reason)
+	l.store.metrics.tornTails.Inc()
+	if err := h.file.Truncate(damage.Position); err != nil {
+		return err
+	}
+	r.scanned = true
+	return r.removeFrom(i + 1)
+}
+
+// findBatch looks for an intact batch with a base offset after offset, at any
+// byte between from and to; -1 when there is none.
+func findBatch(f io.ReaderAt, from, to, offset int64) (int64, error) {
+	buf := make([]byte, scanBytes)
+	for from+batch.HeaderSize <= to {
+		window := buf[:min(int64(len(buf)), to-from)]
+		if err := readFull(f, window, from); err != nil {
+			return -1, err
+		}
+		step := len(window) - batch.HeaderSize + 1
+		for i := range step {
+			if !plausible(window[i:], to-from-int64(i), offset) {
+				continue
+			}
+			ok, err := intactAt(f, from+int64(i))
+			if err != nil {
+				return -1, err
+			}
+			if ok {
+				return from + int64(i), nil
+			}
+		}
+		from += int64(step)
+	}
+	return -1, nil
+}
+
+// plausible says whether b may begin with a header of a batch after offset,
+// within the bytes that are left.
+func plausible(b []byte, left, offset int64) bool {
+	h, err := batch.ParseHeader(b)
+	return err == nil && int64(h.Size()) <= left && h.BaseOffset > offset && h.BaseOffset-offset <= math.MaxInt32 &&
+		h.Count >= 0 && h.LastOffsetDelta+1 >= h.Count && h.Codec().Valid()
+}
+
+func intactAt(f io.ReaderAt, at int64) (bool, error) {
+	head := make([]byte, batch.HeaderSize)
+	if err := readFull(f, head, at); err != nil {
+		return false, err
+	}
+	h, err := batch.ParseHeader(head)
+	if err != nil {
+		return false, nil //nolint:nilerr // not a batch, which is an answer
+	}
+	raw := make([]byte, h.Size())
+	if err := readFull(f, raw, at); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return false, nil
+		}
+		return false, err
+	}
+	b := batch.Batch{Header: h, Raw: raw}
+	return b.CheckCRC() == nil, nil
+}

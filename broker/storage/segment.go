@@ -1,0 +1,382 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/millrace/millrace/broker/batch"
+	"github.com/millrace/millrace/internal/vfs"
+)
+
+// segment is one .log file and its indexes.
+//
+// The writer (under the log's lock) changes size, index and timestamps; readers
+// use them without a lock. A segment that is no longer written first keeps its index and
+// descriptor until both index files are on disk (finish), then opens lazily.
+type segment struct {
+	dir  string
+	base int64
+	fs   vfs.FS
+
+	// size is the length of the valid, published part of the file.
+	size atomic.Int64
+	// synced is the part of size that was forced to disk.
+	synced atomic.Int64
+	// syncMu serialises fdatasync, whose error the kernel reports only once;
+	// syncErr keeps it for all later calls.
+	syncMu  sync.Mutex
+	syncErr error
+	// index is complete while the segment is written; nil afterwards.
+	index atomic.Pointer[segmentIndex]
+	// handle is nil while the file is not open.
+	handle atomic.Pointer[handle]
+	openMu sync.Mutex // serialises lazy opening
+
+	times segmentTimes
+
+	// persistedOffsets and persistedTimes count the index entries that are in
+	// the files. Only a checkpoint, one at a time, uses them.
+	persistedOffsets, persistedTimes int
+}
+
+// segmentTimes are the timestamps of a segment.
+type segmentTimes struct {
+	mu sync.Mutex
+	// known says that max and maxOffset are loaded.
+	known bool
+	// max is the largest record timestamp (-1: none), maxOffset the last
+	// offset of the batch that holds it.
+	max, maxOffset int64
+	// createdMs is when the first batch was written, lastAppendMs when the
+	// last one was, by the broker's clock; 0 when nothing was written yet.
+	createdMs, lastAppendMs int64
+}
+
+func (t *segmentTimes) get() (maxTimestamp, maxOffset int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.max, t.maxOffset
+}
+
+func (t *segmentTimes) note(timestamp, lastOffset, nowMs int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if timestamp > t.max {
+		t.max, t.maxOffset = timestamp, lastOffset
+	}
+	if t.createdMs == 0 {
+		t.createdMs = nowMs
+	}
+	t.lastAppendMs = nowMs
+}
+
+func (t *segmentTimes) created() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.createdMs
+}
+
+func (t *segmentTimes) lastAppend() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lastAppendMs
+}
+
+func newSegment(fsys vfs.FS, dir string, base int64) *segment {
+	return &segment{dir: dir, base: base, fs: fsys, times: segmentTimes{max: batch.NoTimestamp, maxOffset: -1}}
+}
+
+func (s *segment) path(suffix string) string {
+	return filepath.Join(s.dir, offsetName(s.base, suffix))
+}
+
+// create makes the file of a new active segment. Its name is not durable yet.
+func (s *segment) create() error {
+	f, err := s.fs.Create(s.path(suffixLog))
+	if err != nil {
+		return err
+	}
+	s.times.known = true
+	s.index.Store(&segmentIndex{})
+	s.handle.Store(newHandle(f, s))
+	return nil
+}
+
+// acquire returns an open handle with a reference that the caller releases.
+func (s *segment) acquire(c *handleCache) (*handle, error) {
+	if h := s.handle.Load(); h != nil && h.acquire() {
+		h.used.Store(true)
+		return h, nil
+	}
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	if h := s.handle.Load(); h != nil && h.acquire() {
+		h.used.Store(true)
+		return h, nil
+	}
+	f, err := s.fs.Open(s.path(suffixLog))
+	if err != nil {
+		return nil, err
+	}
+	h := newHandle(f, s)
+	entries, err := s.readOffsetIndex()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	sampled := sample(entries)
+	h.index.Store(&sampled)
+	h.acquire()
+	s.handle.Store(h)
+	if err := c.add(h); err != nil {
+		return nil, errors.Join(err, h.release())
+	}
+	return h, nil
+}
+
+// position returns where to start looking for offset.
+func (s *segment) position(h *handle, offset int64) int64 {
+	if x := s.index.Load(); x != nil {
+		return floorPosition(x.offsets.view(), s.base, offset)
+	}
+	if sampled := h.index.Load(); sampled != nil {
+		return floorPosition(*sampled, s.base, offset)
+	}
+	return 0
+}
+
+// readOffsetIndex reads the .index file, or makes the entries from the log
+// when the file is missing or damaged.
+func (s *segment) readOffsetIndex() ([]offsetEntry, error) {
+	b, err := readFile(s.fs, s.path(suffixIndex))
+	if err == nil {
+		var entries []offsetEntry
+		if entries, err = decodeOffsetEntries(b, s.size.Load()); err == nil {
+			return entries, nil
+		}
+	}
+	x, rebuildErr := s.rebuildIndex()
+	if rebuildErr != nil {
+		return nil, errors.Join(err, rebuildErr)
+	}
+	return x.offsets.view(), nil
+}
+
+// timeEntries returns all time index entries.
+func (s *segment) timeEntries() ([]timeEntry, error) {
+	if x := s.index.Load(); x != nil {
+		return x.times.view(), nil
+	}
+	b, err := readFile(s.fs, s.path(suffixTimeIndex))
+	if err == nil {
+		var entries []timeEntry
+		// A segment that is finished has its largest timestamp in the file,
+		// so that an empty file means that it has none.
+		if entries, err = decodeTimeEntries(b); err == nil {
+			return entries, nil
+		}
+	}
+	x, rebuildErr := s.rebuildIndex()
+	if rebuildErr != nil {
+		return nil, errors.Join(err, rebuildErr)
+	}
+	return x.times.view(), nil
+}
+
+// maxTimestamp returns the largest timestamp of the segment, -1 for none, and
+// the last offset of the batch that holds it.
+func (s *segment) maxTimestamp() (timestamp, lastOffset int64, err error) {
+	s.times.mu.Lock()
+	defer s.times.mu.Unlock()
+	if s.times.known {
+		return s.times.max, s.times.maxOffset, nil
+	}
+	entries, err := s.timeEntries()
+	if err != nil {
+		return 0, 0, err
+	}
+	if n := len(entries); n > 0 {
+		s.times.max, s.times.maxOffset = entries[n-1].timestamp, s.base+int64(entries[n-1].relative)
+	}
+	s.times.known = true
+	return s.times.max, s.times.maxOffset, nil
+}
+
+// rebuildIndex makes both indexes from the batches of the log file.
+func (s *segment) rebuildIndex() (_ *segmentIndex, err error) {
+	f, err := s.fs.Open(s.path(suffixLog))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	x := &segmentIndex{}
+	top, topOffset := int64(batch.NoTimestamp), int64(-1)
+	err = scanFile(f, 0, s.size.Load(), func(b batch.Batch, position int64) error {
+		if t := effectiveMaxTimestamp(&b.Header); t > top {
+			top, topOffset = t, b.LastOffset()
+		}
+		x.add(s.base, b.LastOffset(), position, int64(len(b.Raw)), DefaultLogConfig().IndexIntervalBytes, top, topOffset)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rebuild index of %s: %w", s.path(suffixLog), err)
+	}
+	x.addTime(s.base, top, topOffset)
+	return x, nil
+}
+
+// effectiveMaxTimestamp is the largest timestamp of a batch, also where its
+// producer wrote a largest one that is smaller than the first.
+func effectiveMaxTimestamp(h *batch.Header) int64 {
+	if h.IsLogAppendTime() {
+		return h.MaxTimestamp
+	}
+	return max(h.BaseTimestamp, h.MaxTimestamp)
+}
+
+// seal adds the last time entry, which holds the segment's largest
+// timestamp. Only the writer may call it.
+func (s *segment) seal() {
+	if x := s.index.Load(); x != nil {
+		timestamp, offset := s.times.get()
+		x.addTime(s.base, timestamp, offset)
+	}
+}
+
+// persistIndex writes the index entries that are not in the files yet and
+// forces them to disk.
+func (s *segment) persistIndex() error {
+	x := s.index.Load()
+	if x == nil {
+		return nil
+	}
+	offsets, times := x.offsets.view(), x.times.view()
+	err := s.extendFile(suffixIndex, appendOffsetEntries(nil, offsets[s.persistedOffsets:]), int64(s.persistedOffsets)*offsetEntrySize)
+	if err != nil {
+		return err
+	}
+	s.persistedOffsets = len(offsets)
+	if err := s.extendFile(suffixTimeIndex, appendTimeEntries(nil, times[s.persistedTimes:]), int64(s.persistedTimes)*timeEntrySize); err != nil {
+		return err
+	}
+	s.persistedTimes = len(times)
+	return nil
+}
+
+func (s *segment) extendFile(suffix string, content []byte, at int64) (err error) {
+	f, err := s.fs.OpenReadWrite(s.path(suffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = s.fs.Create(s.path(suffix))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != at {
+		if err := f.Truncate(at); err != nil {
+			return err
+		}
+	}
+	if len(content) > 0 {
+		if _, err := f.WriteAt(content, at); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
+// finish lets go of what only the active segment keeps: the index in memory
+// and the descriptor, which goes to the cache. The index files must be on disk.
+func (s *segment) finish(c *handleCache) error {
+	x, h := s.index.Load(), s.handle.Load()
+	if x == nil || h == nil {
+		return nil
+	}
+	sampled := sample(x.offsets.view())
+	h.index.Store(&sampled)
+	s.index.Store(nil)
+	return c.add(h)
+}
+
+// sync forces the log file to disk up to its present size.
+func (s *segment) sync() error {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
+	if s.syncErr != nil {
+		return s.syncErr
+	}
+	size := s.size.Load()
+	if s.synced.Load() >= size {
+		return nil
+	}
+	h := s.handle.Load()
+	if h == nil || !h.acquire() {
+		return fmt.Errorf("sync %s: file is closed", s.path(suffixLog))
+	}
+	if err := errors.Join(h.file.Sync(), h.release()); err != nil {
+		s.syncErr = err
+		return err
+	}
+	s.synced.Store(size)
+	return nil
+}
+
+// scanFile yields the batches of f between two positions. It returns
+// batch.ErrShort, ErrCorrupt or ErrOldFormat (wrapped) for what does not parse,
+// the error of yield, or an I/O error. Checksums are not looked at. A batch is valid during
+// the call of yield only.
+func scanFile(f io.ReaderAt, from, to int64, yield func(b batch.Batch, position int64) error) error {
+	buf := make([]byte, min(scanBytes, max(to-from, 0)))
+	for from < to {
+		chunk := buf[:min(int64(len(buf)), to-from)]
+		if err := readFull(f, chunk, from); err != nil {
+			return err
+		}
+		at := 0
+		for at < len(chunk) {
+			b, err := batch.Parse(chunk[at:])
+			if errors.Is(err, batch.ErrShort) {
+				break
+			}
+			if err == nil {
+				err = yield(b, from+int64(at))
+			}
+			if err != nil {
+				return err
+			}
+			at += len(b.Raw)
+		}
+		if at == 0 {
+			// Not one whole batch in the buffer: make it large enough.
+			h, err := batch.ParseHeader(chunk)
+			if err != nil {
+				return err
+			}
+			if int64(h.Size()) > to-from {
+				return fmt.Errorf("%w: %d bytes at %d, %d are left", batch.ErrShort, h.Size(), from, to-from)
+			}
+			buf = make([]byte, h.Size())
+		}
+		from += int64(at)
+	}
+	return nil
+}
+
+func readFull(f io.ReaderAt, b []byte, at int64) error {
+	n, err := f.ReadAt(b, at)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}

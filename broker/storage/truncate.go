@@ -1,0 +1,132 @@
+package storage
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/millrace/millrace/broker/batch"
+)
+
+// TruncateTo cuts the log so that it ends at offset, or before it where offset
+// lies within a batch, and returns the new log end. It is for a follower whose log has diverged from its
+// leader's (KIP-101); the result is durable on return. An offset at or beyond the log end
+// only trims the leader epochs (KAFKA-10706). One before the log start is ErrOffsetOutOfRange.
+func (l *Log) TruncateTo(offset int64) (int64, error) {
+	l.checkpointMu.Lock()
+	defer l.checkpointMu.Unlock()
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.Err(); err != nil {
+		return -1, err
+	}
+	if offset < l.logStart.Load() {
+		return -1, fmt.Errorf("%w: %d is before the log start %d", ErrOffsetOutOfRange, offset, l.logStart.Load())
+	}
+	if offset >= l.end.Load() {
+		l.epochs.truncateEnd(offset)
+		return l.end.Load(), l.writeEpochs()
+	}
+	end, err := l.truncateLocked(offset)
+	if err != nil {
+		return -1, l.fail(fmt.Errorf("truncate to %d: %w", offset, err))
+	}
+	return end, nil
+}
+
+func (l *Log) truncateLocked(offset int64) (int64, error) {
+	list := l.list()
+	i := segmentAt(list, offset)
+	position, end, err := l.cutPoint(list[i], offset)
+	if err != nil {
+		return -1, err
+	}
+	// The recovery point goes back first: a crash on the way must not find
+	// fewer batches than it promises.
+	if l.recoveryPoint.Load() > end {
+		l.recoveryPoint.Store(end)
+		if err := l.store.writeCheckpoints(); err != nil {
+			return -1, err
+		}
+	}
+	if err := l.dropAfter(list, i, position); err != nil {
+		return -1, err
+	}
+	l.tail.reset()
+	l.end.Store(end)
+	l.flushed.Store(end)
+	l.hw.Store(min(l.hw.Load(), end))
+	l.epochs.truncateEnd(end)
+	l.pendingSnapshots = slices.DeleteFunc(l.pendingSnapshots, func(s pendingSnapshot) bool { return s.offset > end })
+	l.producers = newProducers()
+	r := &recovery{l: l, list: l.list()}
+	if err := r.restoreProducers(end); err != nil {
+		return -1, err
+	}
+	l.bytesSinceCheckpoint.Add(1)
+	if err := l.writeEpochs(); err != nil {
+		return -1, err
+	}
+	return end, l.store.fs.SyncDir(l.dir)
+}
+
+// cutPoint finds the first batch that reaches offset: its position, and its
+// base offset, which becomes the log end.
+func (l *Log) cutPoint(seg *segment, offset int64) (position, end int64, err error) {
+	position, end = seg.size.Load(), offset
+	err = l.scanSegment(seg, offset, func(b batch.Batch, at int64) error {
+		if b.LastOffset() < offset {
+			return nil
+		}
+		position, end = at, min(b.BaseOffset, offset)
+		return errFound
+	})
+	return position, end, err
+}
+
+// dropAfter removes the segments after i and opens segment i again, cut at position.
+func (l *Log) dropAfter(list []*segment, i int, position int64) error {
+	old := list[i]
+	for _, seg := range list[i+1:] {
+		if err := l.removeSegment(seg); err != nil {
+			return err
+		}
+	}
+	if err := l.store.closeSegment(old); err != nil {
+		return err
+	}
+	f, err := l.store.fs.OpenReadWrite(old.path(suffixLog))
+	if err != nil {
+		return err
+	}
+	seg := newSegment(l.store.fs, l.dir, old.base)
+	seg.handle.Store(newHandle(f, seg))
+	seg.times.known, seg.times.createdMs, seg.times.lastAppendMs = true, old.times.created(), old.times.lastAppend()
+	if err := f.Truncate(position); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	seg.size.Store(position)
+	seg.synced.Store(position)
+	x, err := seg.rebuildIndex()
+	if err != nil {
+		return err
+	}
+	seg.index.Store(x)
+	if times := x.times.view(); len(times) > 0 {
+		top := times[len(times)-1]
+		seg.times.max, seg.times.maxOffset = top.timestamp, seg.base+int64(top.relative)
+	}
+	next := append(slices.Clone(list[:i]), seg)
+	l.segments.Store(&next)
+	for _, suffix := range []string{suffixIndex, suffixTimeIndex} {
+		if err := removeIfThere(l.store.fs, filepath.Join(l.dir, offsetName(seg.base, suffix))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"errors"
+	"math/bits"
+	"sync"
+
+	"github.com/millrace/millrace/broker/batch"
+)
+
+// walkResult says which part of a run of batches a reader gets.
+type walkResult struct {
+	// from and to bound the batches to return.
+	from, to int
+	// next is the offset after the last of them; 0 when there is none.
+	next int64
+	// found is true when the batch that contains the start begins in the bytes.
+	found bool
+	// short is the size of a batch at to that is cut off by the end of the
+	// bytes; batch.HeaderSize when even its header is.
+	short int
+	// err is damage at to.
+	err error
+}
+
+// walk looks through batches for the one that contains start and takes it and
+// those after it that begin before limit, up to bytesMax bytes. minOne takes the first even if it is larger.
+func walk(b []byte, start, limit int64, bytesMax int, minOne bool) walkResult {
+	var w walkResult
+	at := 0
+	for at < len(b) {
+		h, err := batch.ParseHeader(b[at:])
+		if err != nil && !errors.Is(err, batch.ErrShort) {
+			w.err = err
+			break
+		}
+		if err != nil {
+			w.short = batch.HeaderSize
+			break
+		}
+		size := h.Size()
+		if h.LastOffset() < start {
+			if size > len(b)-at {
+				// Its end is beyond the bytes: go on after it.
+				w.from, w.to = at+size, at+size
+				return w
+			}
+			at += size
+			w.from, w.to = at, at
+			continue
+		}
+		w.found = true
+		if h.BaseOffset >= limit || at+size-w.from > bytesMax && (!minOne || at > w.from) {
+			break
+		}
+		if size > len(b)-at {
+			w.short = size
+			break
+		}
+		at += size
+		w.to, w.next = at, h.LastOffset()+1
+	}
+	return w
+}
+
+// readSpan is a run of whole batches.
+type readSpan struct {
+	data []byte
+	next int64
+	// buffer holds data when it was taken from the pool.
+	buffer *buffer
+}
+
+// buffer is pooled memory for reads.
+type buffer struct{ b []byte }
+
+// bufferPools hold buffers of 2^i bytes at index i.
+var bufferPools [maxPooledBits + 1]sync.Pool
+
+const (
+	minPooledBits = 12
+	maxPooledBits = 23 // 8 MiB; larger ones are left to the garbage collector
+)
+
+// getBuffer returns a buffer with room for size bytes.
+func getBuffer(size int) *buffer {
+	class := max(bits.Len(uint(max(size, 1)-1)), minPooledBits)
+	if class > maxPooledBits {
+		return &buffer{make([]byte, size)}
+	}
+	if v, ok := bufferPools[class].Get().(*buffer); ok {
+		return v
+	}
+	return &buffer{make([]byte, 1<<class)}
+}
+
+func putBuffer(buf *buffer) {
+	class := bits.Len(uint(cap(buf.b) - 1))
+	if class <= maxPooledBits && cap(buf.b) == 1<<class {
+		bufferPools[class].Put(buf)
+	}
+}

@@ -1,0 +1,84 @@
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked is returned by FS.Lock for a lock that another holds.
+var ErrLocked = errors.New("file is locked")
+
+const (
+	filePerm = 0o644
+	dirPerm  = 0o755
+)
+
+// OS returns the operating system's file system.
+func OS() FS { return osFS{} }
+
+type osFS struct{}
+
+func (osFS) open(name string, flag int) (File, error) {
+	f, err := os.OpenFile(name, flag, filePerm)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (o osFS) Create(name string) (File, error) {
+	return o.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+}
+func (o osFS) Open(name string) (File, error)           { return o.open(name, os.O_RDONLY) }
+func (o osFS) OpenReadWrite(name string) (File, error)  { return o.open(name, os.O_RDWR) }
+func (osFS) Rename(oldName, newName string) error       { return os.Rename(oldName, newName) }
+func (osFS) Remove(name string) error                   { return os.Remove(name) }
+func (osFS) RemoveAll(name string) error                { return os.RemoveAll(name) }
+func (osFS) MkdirAll(name string) error                 { return os.MkdirAll(name, dirPerm) }
+func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+func (osFS) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
+
+func (osFS) SyncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (osFS) Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, filePerm)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+}
+
+type osFile struct{ *os.File }
+
+// Sync forces content and length to disk; it leaves out times, which
+// fsync would write too.
+func (f osFile) Sync() error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return &fs.PathError{Op: "sync", Path: f.Name(), Err: err}
+	}
+	var syncErr error
+	err = conn.Control(func(fd uintptr) { syncErr = dataSync(int(fd)) })
+	if err = errors.Join(err, syncErr); err != nil {
+		return &fs.PathError{Op: "sync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
