@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/alerting/window"
 	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/internal/consume"
 	"github.com/millrace/millrace/internal/elastic"
 	"github.com/millrace/millrace/internal/record"
 )
@@ -169,7 +170,7 @@ func (a *Alerting) Run(ctx context.Context) error {
 		return nil //nolint:nilerr // ctx ended before the cluster answered
 	}
 	var out *writer
-	err := retry(ctx, a.logger, "connect the producer to Kafka", func() (err error) {
+	err := consume.Retry(ctx, a.logger, "connect the producer to Kafka", func() (err error) {
 		out, err = newWriter(a.cfg.Kafka)
 		return err
 	})
@@ -178,7 +179,7 @@ func (a *Alerting) Run(ctx context.Context) error {
 	}
 	var members sync.WaitGroup
 	for _, m := range a.members(out) {
-		members.Go(func() { m.run(ctx) })
+		members.Go(func() { m.Run(ctx) })
 	}
 	members.Wait()
 	if err := out.close(); err != nil {
@@ -199,24 +200,24 @@ func (a *Alerting) matchesRetention() time.Duration {
 }
 
 // members are the groups that this process is part of.
-func (a *Alerting) members(out *writer) []*member {
-	var all []*member
-	add := func(group string, topics topicSet, startAt int64, s stage) {
-		all = append(all, &member{
-			group: group, kafka: a.cfg.Kafka, startAt: startAt, topics: topics,
-			stage: s, logger: a.logger, metrics: a.metrics,
+func (a *Alerting) members(out *writer) []*consume.Member {
+	var all []*consume.Member
+	add := func(group string, chosen func(topic string) bool, startAt int64, s consume.Stage) {
+		all = append(all, &consume.Member{
+			Group: group, Kafka: a.cfg.Kafka, StartAt: startAt, Chosen: chosen,
+			Stage: s, Logger: a.logger, Lag: a.metrics.lagOf(group),
 		})
 	}
 	for _, p := range a.pipelines {
-		add(groupMatchPrefix+p.name+groupMatchSuffix, p.topics, p.startAt, &matchStage{pipeline: p, out: out, metrics: a.metrics})
+		add(groupMatchPrefix+p.name+groupMatchSuffix, p.chosen, p.startAt, &matchStage{pipeline: p, out: out, metrics: a.metrics})
 	}
 	if len(a.pipelines) > 0 {
-		add(groupWindows, fixedTopics(record.TopicAlertMatches), sarama.OffsetOldest, &windowStage{
+		add(groupWindows, consume.Topics(record.TopicAlertMatches), sarama.OffsetOldest, &windowStage{
 			out: out, logger: a.logger, metrics: a.metrics,
 			limits: window.Limits{EventsMax: a.cfg.Alerting.WaitingEventsMax, AlertsMax: a.cfg.Alerting.RememberedAlertsMax},
 		})
 	}
-	alerts := fixedTopics(record.TopicAlerts)
+	alerts := consume.Topics(record.TopicAlerts)
 	for _, name := range slices.Sorted(maps.Keys(a.senders)) {
 		add(groupNotifyPrefix+name, alerts, sarama.OffsetOldest, a.notify(name, a.senders[name], out))
 	}

@@ -26,23 +26,10 @@ const (
 	// the default message limit of every broker.
 	producerMessageMax = 512 << 10
 
-	// topicPollInterval is the time between two looks for new source topics.
-	topicPollInterval = 2 * time.Second
-	// commitInterval is the time between two commits of a group.
-	commitInterval = time.Second
-	// sessionTimeout and heartbeatInterval are those of the groups: short,
-	// because a killed process's partitions wait for it, and the shortest that
-	// Kafka allows by default.
-	sessionTimeout    = 6 * time.Second
-	heartbeatInterval = 2 * time.Second
+	// producerRetryBackoff is the wait before a request is sent again.
+	producerRetryBackoff = 250 * time.Millisecond
 	// readStallMax is how long reading a topic to its end may stand still.
 	readStallMax = 30 * time.Second
-
-	// backoffMin and backoffMax bound the wait between two tries of anything.
-	backoffMin = 250 * time.Millisecond
-	backoffMax = 10 * time.Second
-	// graceTimeout is how long a call that is under way may go on after the end.
-	graceTimeout = 3 * time.Second
 
 	// matchesRetentionMin is the least time that matches are kept.
 	matchesRetentionMin = 7 * 24 * time.Hour

@@ -1,6 +1,10 @@
 package alerting
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics are the counters of all stages in this process.
 type metrics struct {
@@ -46,4 +50,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// lagOf returns what takes the lag of a group's partitions.
+func (m *metrics) lagOf(group string) func(topic string, partition int32, records int64) {
+	return func(topic string, partition int32, records int64) {
+		p := strconv.Itoa(int(partition))
+		if records < 0 {
+			m.lag.DeleteLabelValues(group, topic, p)
+			return
+		}
+		m.lag.WithLabelValues(group, topic, p).Set(float64(records))
+	}
 }

@@ -8,13 +8,14 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/internal/consume"
 	"github.com/millrace/millrace/internal/event"
 )
 
 // pipeline is the part of a pipeline that alerting needs, compiled.
 type pipeline struct {
 	name   string
-	topics topicSet
+	chosen func(topic string) bool
 	// startAt is sarama's special offset for a group without a commit.
 	startAt int64
 	chain   *event.Chain
@@ -30,7 +31,7 @@ type rule struct {
 }
 
 func newPipeline(p configs.Pipeline) (*pipeline, error) {
-	topics, err := newTopicSet(p.Input.Topics)
+	chosen, err := consume.Patterns(p.Input.Topics)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline %s: %w", p.Name, err)
 	}
@@ -38,7 +39,7 @@ func newPipeline(p configs.Pipeline) (*pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pipeline %s: %w", p.Name, err)
 	}
-	c := &pipeline{name: p.Name, topics: topics, startAt: sarama.OffsetOldest, chain: chain}
+	c := &pipeline{name: p.Name, chosen: chosen, startAt: sarama.OffsetOldest, chain: chain}
 	if p.Input.StartAt == "end" {
 		c.startAt = sarama.OffsetNewest
 	}

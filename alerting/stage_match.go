@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/internal/consume"
 	"github.com/millrace/millrace/internal/kafka"
 	"github.com/millrace/millrace/internal/record"
 )
@@ -21,11 +22,13 @@ type matchStage struct {
 	metrics  *metrics
 }
 
-func (s *matchStage) setup(context.Context, *member, map[string][]int32) error { return nil }
+// Setup has nothing to prepare.
+func (s *matchStage) Setup(context.Context, sarama.Client, map[string][]int32) error { return nil }
 
-func (s *matchStage) claim(ctx context.Context, c claim) error {
+// Claim matches the records of one partition.
+func (s *matchStage) Claim(ctx context.Context, c consume.Claim) error {
 	for {
-		batch := c.nextBatch(ctx)
+		batch := c.NextBatch(ctx, batchRecordsMax)
 		if batch == nil {
 			return nil
 		}
@@ -36,7 +39,7 @@ func (s *matchStage) claim(ctx context.Context, c claim) error {
 		if err := s.out.write(ctx, out); err != nil {
 			return fmt.Errorf("write matches: %w", err)
 		}
-		c.mark(batch[len(batch)-1].Offset+1, "")
+		c.Mark(batch[len(batch)-1].Offset+1, "")
 	}
 }
 
@@ -84,7 +87,7 @@ func newWriter(k configs.Kafka) (*writer, error) {
 	conf.Producer.Compression = sarama.CompressionLZ4
 	conf.Producer.Partitioner = sarama.NewManualPartitioner
 	conf.Producer.Retry.Max = 10
-	conf.Producer.Retry.Backoff = backoffMin
+	conf.Producer.Retry.Backoff = producerRetryBackoff
 	client, err := sarama.NewClient(k.Brokers, conf)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/millrace/millrace/alerting/window"
+	"github.com/millrace/millrace/internal/consume"
 )
 
 // sender sends one alert to one place, once.
@@ -68,15 +69,15 @@ type notifyStage struct {
 	done recentIDs
 }
 
-// setup learns which alerts are done.
-func (s *notifyStage) setup(ctx context.Context, m *member, _ map[string][]int32) error {
+// Setup learns which alerts are done.
+func (s *notifyStage) Setup(ctx context.Context, client sarama.Client, _ map[string][]int32) error {
 	s.mu.Lock()
 	s.done = newRecentIDs(s.limit)
 	s.mu.Unlock()
 	if !s.sender.recorded() {
 		return nil
 	}
-	return readToEnd(ctx, m.client, TopicDeliveries, time.Time{}, func(msg *sarama.ConsumerMessage) error {
+	return readToEnd(ctx, client, TopicDeliveries, time.Time{}, func(msg *sarama.ConsumerMessage) error {
 		var d Delivery
 		if err := json.Unmarshal(msg.Value, &d); err != nil {
 			s.unreadable(msg, err)
@@ -96,7 +97,8 @@ func (s *notifyStage) take(id window.ID) bool {
 	return s.done.add(id)
 }
 
-func (s *notifyStage) claim(ctx context.Context, c claim) error {
+// Claim sends the alerts of one partition.
+func (s *notifyStage) Claim(ctx context.Context, c consume.Claim) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	progress := newProgress(outstandingMax)
@@ -104,7 +106,7 @@ func (s *notifyStage) claim(ctx context.Context, c claim) error {
 	var deliveries sync.WaitGroup
 	defer deliveries.Wait()
 	for {
-		batch := c.nextBatch(ctx)
+		batch := c.NextBatch(ctx, batchRecordsMax)
 		if batch == nil {
 			return deliveryFailure(ctx)
 		}
@@ -114,7 +116,7 @@ func (s *notifyStage) claim(ctx context.Context, c claim) error {
 			}
 			finish := func() {
 				if next, advanced := progress.finish(msg.Offset); advanced {
-					c.mark(next, "")
+					c.Mark(next, "")
 				}
 			}
 			a := s.wanted(msg)
@@ -168,7 +170,7 @@ func (s *notifyStage) wanted(msg *sarama.ConsumerMessage) *Alert {
 // deliver sends the alert until it succeeds or its time is over, and records
 // it. An error means that it is not done.
 func (s *notifyStage) deliver(ctx context.Context, a *Alert, line []byte) error {
-	began, b := time.Now(), backoff{}
+	began, b := time.Now(), consume.Backoff{}
 	d := Delivery{AlertID: a.ID, Notifier: s.notifier, Result: resultSent}
 	for d.Attempts = 1; ; d.Attempts++ {
 		err := s.attempt(ctx, a, line)
@@ -186,7 +188,7 @@ func (s *notifyStage) deliver(ctx context.Context, a *Alert, line []byte) error 
 			break
 		}
 		s.metrics.deliveries.WithLabelValues(s.notifier, resultRetry).Inc()
-		if !b.wait(ctx) {
+		if !b.Wait(ctx) {
 			return ctx.Err()
 		}
 	}
@@ -199,7 +201,7 @@ func (s *notifyStage) attempt(ctx context.Context, a *Alert, line []byte) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	call, cancel := withGrace(ctx)
+	call, cancel := consume.WithGrace(ctx)
 	defer cancel()
 	return s.sender.send(call, a, line)
 }
@@ -214,7 +216,7 @@ func (s *notifyStage) record(ctx context.Context, d Delivery) error {
 		return fmt.Errorf("record delivery of alert %s: %w", d.AlertID, err)
 	}
 	key := d.AlertID + "/" + d.Notifier
-	call, cancel := withGrace(ctx)
+	call, cancel := consume.WithGrace(ctx)
 	defer cancel()
 	err = s.out.write(call, []*sarama.ProducerMessage{{
 		Topic: TopicDeliveries, Key: sarama.StringEncoder(key), Value: sarama.ByteEncoder(value), Metadata: key,

@@ -13,25 +13,26 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/millrace/millrace/alerting/window"
+	"github.com/millrace/millrace/internal/consume"
 	"github.com/millrace/millrace/internal/record"
 )
 
 // windowStage counts matches and raises alerts. Each partition's state is made
-// in setup from what the cluster holds, and lives for one session.
+// in Setup from what the cluster holds, and lives for one session.
 type windowStage struct {
 	out     *writer
 	limits  window.Limits
 	logger  *slog.Logger
 	metrics *metrics
-	// states are those of the current session. Written by setup only, which
+	// states are those of the current session. Written by Setup only, which
 	// ends before the first claim begins.
 	states map[int32]*window.State
 }
 
-// setup makes the states: each begins at the committed place, and knows all
+// Setup makes the states: each begins at the committed place, and knows all
 // alerts of its keys that were raised before.
-func (s *windowStage) setup(ctx context.Context, m *member, claims map[string][]int32) error {
-	clocks, err := committedClocks(m, claims[record.TopicAlertMatches])
+func (s *windowStage) Setup(ctx context.Context, client sarama.Client, claims map[string][]int32) error {
+	clocks, err := committedClocks(client, claims[record.TopicAlertMatches])
 	if err != nil {
 		return err
 	}
@@ -39,11 +40,11 @@ func (s *windowStage) setup(ctx context.Context, m *member, claims map[string][]
 	for p, at := range clocks {
 		s.states[p] = window.New(s.limits, at)
 	}
-	partitions, err := m.client.Partitions(record.TopicAlertMatches)
+	partitions, err := client.Partitions(record.TopicAlertMatches)
 	if err != nil {
 		return fmt.Errorf("count the partitions of the matches: %w", err)
 	}
-	return readToEnd(ctx, m.client, record.TopicAlerts, time.Time{}, func(msg *sarama.ConsumerMessage) error {
+	return readToEnd(ctx, client, record.TopicAlerts, time.Time{}, func(msg *sarama.ConsumerMessage) error {
 		a, id, err := decodeAlert(msg.Value)
 		if err != nil {
 			s.unreadable(msg, err)
@@ -57,12 +58,12 @@ func (s *windowStage) setup(ctx context.Context, m *member, claims map[string][]
 }
 
 // committedClocks reads the group's commits, with the clock in their metadata.
-func committedClocks(m *member, partitions []int32) (map[int32]window.Position, error) {
-	admin, err := sarama.NewClusterAdminFromClient(m.client)
+func committedClocks(client sarama.Client, partitions []int32) (map[int32]window.Position, error) {
+	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
 		return nil, fmt.Errorf("read commits: %w", err)
 	}
-	got, err := admin.ListConsumerGroupOffsets(m.group, map[string][]int32{record.TopicAlertMatches: partitions})
+	got, err := admin.ListConsumerGroupOffsets(groupWindows, map[string][]int32{record.TopicAlertMatches: partitions})
 	if err != nil {
 		return nil, fmt.Errorf("read commits: %w", err)
 	}
@@ -97,7 +98,8 @@ func clockOf(metadata string) int64 {
 	return m.ClockMs
 }
 
-func (s *windowStage) claim(ctx context.Context, c claim) error {
+// Claim counts the matches of one partition.
+func (s *windowStage) Claim(ctx context.Context, c consume.Claim) error {
 	state := s.states[c.Partition()]
 	if state == nil {
 		return errors.New("the partition has no state")
@@ -107,7 +109,7 @@ func (s *windowStage) claim(ctx context.Context, c claim) error {
 	defer s.metrics.remembered.DeleteLabelValues(label)
 	var dropped window.Dropped
 	for {
-		batch := c.nextBatch(ctx)
+		batch := c.NextBatch(ctx, batchRecordsMax)
 		if batch == nil {
 			return nil
 		}
@@ -115,7 +117,7 @@ func (s *windowStage) claim(ctx context.Context, c claim) error {
 			return err
 		}
 		at := state.Position()
-		c.mark(at.Offset, metadataOf(at))
+		c.Mark(at.Offset, metadataOf(at))
 		s.metrics.waiting.WithLabelValues(label).Set(float64(state.Waiting()))
 		s.metrics.remembered.WithLabelValues(label).Set(float64(state.Remembered()))
 		dropped = s.reportDropped(state.Dropped(), dropped, c.Partition())

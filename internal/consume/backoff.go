@@ -1,4 +1,4 @@
-package alerting
+package consume
 
 import (
 	"context"
@@ -6,16 +6,18 @@ import (
 	"time"
 )
 
-// backoff doubles the wait between two tries, from backoffMin to backoffMax.
-type backoff struct{ last time.Duration }
+// Backoff doubles the wait between two tries, from 250 ms to 10 s. Its zero
+// value is ready.
+type Backoff struct{ last time.Duration }
 
-// wait lets the next pause pass and reports whether ctx is still there.
-func (b *backoff) wait(ctx context.Context) bool {
+// Wait lets the next pause pass and reports whether ctx is still there.
+func (b *Backoff) Wait(ctx context.Context) bool {
 	b.last = min(max(2*b.last, backoffMin), backoffMax)
-	return pause(ctx, b.last)
+	return Pause(ctx, b.last)
 }
 
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause lets the time pass and reports whether ctx is still there.
+func Pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -26,10 +28,10 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// retry calls fn until it succeeds or ctx ends. It says once that it fails and
+// Retry calls fn until it succeeds or ctx ends. It says once that it fails and
 // once that it works again.
-func retry(ctx context.Context, logger *slog.Logger, what string, fn func() error) error {
-	b := backoff{}
+func Retry(ctx context.Context, logger *slog.Logger, what string, fn func() error) error {
+	b := Backoff{}
 	for failed := false; ; failed = true {
 		err := fn()
 		if err == nil {
@@ -41,15 +43,15 @@ func retry(ctx context.Context, logger *slog.Logger, what string, fn func() erro
 		if !failed {
 			logger.Warn("failed, trying again until it works", "task", what, "error", err)
 		}
-		if !b.wait(ctx) {
+		if !b.Wait(ctx) {
 			return ctx.Err()
 		}
 	}
 }
 
-// withGrace returns a context that ends a little after ctx does, so that a call
+// WithGrace returns a context that ends 3 s after ctx does, so that a call
 // that is under way can be finished and recorded.
-func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
+func WithGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(graceTimeout, cancel)
