@@ -98,7 +98,7 @@ func appendTimeEntries(dst []byte, entries []timeEntry) []byte {
 
 // decodeOffsetEntries reads an index file of a segment with logSize bytes.
 // Offsets and positions must grow. Zeros at the end, which Kafka leaves in a
-// preallocated file, are left out.
+// preallocated file, are left out. With an error come the entries before it.
 func decodeOffsetEntries(b []byte, logSize int64) ([]offsetEntry, error) {
 	if len(b)%offsetEntrySize != 0 {
 		return nil, fmt.Errorf("length %d is no multiple of %d", len(b), offsetEntrySize)
@@ -114,14 +114,15 @@ func decodeOffsetEntries(b []byte, logSize int64) ([]offsetEntry, error) {
 			last = entries[len(entries)-1]
 		}
 		if e.relative > math.MaxInt32 || int64(e.position) >= logSize || len(entries) > 0 && (e.relative <= last.relative || e.position <= last.position) {
-			return nil, fmt.Errorf("entry %d (%d at %d) does not follow (%d at %d) in a log of %d bytes", len(entries), e.relative, e.position, last.relative, last.position, logSize)
+			return entries, fmt.Errorf("entry %d (%d at %d) does not follow (%d at %d) in a log of %d bytes", len(entries), e.relative, e.position, last.relative, last.position, logSize)
 		}
 		entries = append(entries, e)
 	}
 	return entries, nil
 }
 
-// decodeTimeEntries reads a time index file. Timestamps and offsets must grow.
+// decodeTimeEntries reads a time index file. Timestamps and offsets must grow. With
+// an error come the entries before it.
 func decodeTimeEntries(b []byte) ([]timeEntry, error) {
 	if len(b)%timeEntrySize != 0 {
 		return nil, fmt.Errorf("length %d is no multiple of %d", len(b), timeEntrySize)
@@ -133,10 +134,10 @@ func decodeTimeEntries(b []byte) ([]timeEntry, error) {
 			break
 		}
 		if e.timestamp < 0 || e.relative > math.MaxInt32 {
-			return nil, fmt.Errorf("entry %d (%d at offset %d) is not possible", len(entries), e.timestamp, e.relative)
+			return entries, fmt.Errorf("entry %d (%d at offset %d) is not possible", len(entries), e.timestamp, e.relative)
 		}
 		if n := len(entries); n > 0 && (e.timestamp <= entries[n-1].timestamp || e.relative <= entries[n-1].relative) {
-			return nil, fmt.Errorf("entry %d (%d at offset %d) does not follow (%d at offset %d)", n, e.timestamp, e.relative, entries[n-1].timestamp, entries[n-1].relative)
+			return entries, fmt.Errorf("entry %d (%d at offset %d) does not follow (%d at offset %d)", n, e.timestamp, e.relative, entries[n-1].timestamp, entries[n-1].relative)
 		}
 		entries = append(entries, e)
 	}

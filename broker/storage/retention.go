@@ -179,6 +179,10 @@ func (l *Log) deleteBefore(start int64) error {
 	l.startAt(start)
 	l.checkpointMu.Lock()
 	defer l.checkpointMu.Unlock()
+	// The producers of the batches that go must be in a snapshot that stays.
+	if err := l.checkpointLocked(l.flush); err != nil {
+		return err
+	}
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	if err := l.Err(); err != nil {
