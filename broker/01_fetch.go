@@ -143,7 +143,19 @@ func (t *fetchTask) decode(body []byte, flexible bool) error {
 	} else {
 		in.Tags()
 	}
+	if t.replica >= 0 {
+		t.refuseFollower()
+	}
 	return in.Err()
+}
+
+// refuseFollower answers a broker that is no replica of these partitions.
+func (t *fetchTask) refuseFollower() {
+	for i := range t.parts {
+		if p := &t.parts[i]; p.log != nil {
+			p.err, p.log, p.divergingEnd = kerr.NotLeaderForPartition, nil, -1
+		}
+	}
 }
 
 // decodeTags looks for the replica state, which took the place of the replica id.
@@ -186,7 +198,7 @@ func (t *fetchTask) decodeTopic(in *wire.Reader) {
 		}
 		part.maxBytes = int64(in.Int32())
 		in.Tags()
-		part.resolve(t, state, missing)
+		part.resolve(state, missing)
 		t.parts = append(t.parts, part)
 		topic.parts++
 	}
@@ -209,7 +221,7 @@ func (t *fetchTask) skipForgotten(in *wire.Reader) {
 }
 
 // resolve finds the part's log, or its error.
-func (p *fetchPart) resolve(t *fetchTask, state *topicState, missing *kerr.Error) {
+func (p *fetchPart) resolve(state *topicState, missing *kerr.Error) {
 	log, ok := state.log(p.partition)
 	switch {
 	case state == nil:
@@ -218,8 +230,6 @@ func (p *fetchPart) resolve(t *fetchTask, state *topicState, missing *kerr.Error
 		p.err = kerr.UnknownTopicOrPartition
 	case log == nil:
 		p.err = storage.ErrOffline
-	case t.replica >= 0:
-		p.err = kerr.NotLeaderForPartition
 	default:
 		p.err = checkLeaderEpoch(p.leaderEpoch, log.LeaderEpoch())
 		p.log = log

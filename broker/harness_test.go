@@ -116,14 +116,21 @@ func createTopic(t testing.TB, n *testNode, name string, partitions int32, confi
 func request[Resp kmsg.Response](t testing.TB, c *kgo.Client, version int16, req kmsg.Request) Resp {
 	t.Helper()
 	req.SetVersion(version)
-	resp, err := c.Broker(1).Request(pinned(t.Context()), req)
+	resp, err := c.Broker(1).Request(t.Context(), pinnedRequest{req, version})
 	if err != nil {
 		t.Fatalf("%s v%d: %v", kmsg.NameForKey(req.Key()), version, err)
 	}
 	return resp.(Resp)
 }
 
-func pinned(ctx context.Context) context.Context { return ctx }
+// pinnedRequest keeps kgo from choosing another version.
+type pinnedRequest struct {
+	kmsg.Request
+	version int16
+}
+
+func (p pinnedRequest) SetVersion(int16)  { p.Request.SetVersion(p.version) }
+func (p pinnedRequest) MaxVersion() int16 { return p.version }
 
 // copyDir copies a data directory as a killed process would leave it.
 func copyDir(t testing.TB, from string) string {
@@ -133,4 +140,15 @@ func copyDir(t testing.TB, from string) string {
 		t.Fatal(err)
 	}
 	return to
+}
+
+// replaceDir puts a copy of one directory in the place of another.
+func replaceDir(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
 }
