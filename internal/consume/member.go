@@ -43,6 +43,8 @@ type Member struct {
 	// PollInterval is the time between two looks for new topics and
 	// partitions; 0 means 2 s.
 	PollInterval time.Duration
+	// ClientID replaces that of Kafka, where the member is to be known by it.
+	ClientID string
 	// Stage does the work.
 	Stage Stage
 	// Logger takes what an operator should know.
@@ -120,6 +122,9 @@ func (m *Member) config() (*sarama.Config, error) {
 	conf, err := kafka.ClientConfig(m.Kafka)
 	if err != nil {
 		return nil, err
+	}
+	if m.ClientID != "" {
+		conf.ClientID = m.ClientID
 	}
 	conf.Metadata.AllowAutoTopicCreation = false
 	conf.Consumer.Return.Errors = true
