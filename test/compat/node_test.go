@@ -1,0 +1,126 @@
+package compat
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"go.uber.org/goleak"
+
+	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/configs"
+)
+
+func TestMain(m *testing.M) {
+	// sarama keeps a goroutine per registry of its metrics.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+}
+
+// node is a broker that runs in this process and is reached over TCP.
+type node struct {
+	t testing.TB
+	// addr is its bootstrap address, dir its data directory.
+	addr, dir string
+	stop      func()
+}
+
+// startNode runs a node until the test ends or stop is called.
+func startNode(t testing.TB) *node {
+	t.Helper()
+	return startNodeIn(t, t.TempDir())
+}
+
+func startNodeIn(t testing.TB, dir string) *node {
+	t.Helper()
+	cfg := configs.Default().Broker
+	cfg.Listen, cfg.OffsetsPartitions = "127.0.0.1:0", 4
+	log := &lines{}
+	b, err := broker.New(cfg, broker.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	n := &node{t: t, addr: b.Addr(), dir: dir}
+	n.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("the node ended with %v", err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("the node did not stop within 30 s")
+		}
+	})
+	t.Cleanup(func() {
+		n.stop()
+		if t.Failed() {
+			t.Log("the node's log:\n" + log.String())
+		}
+	})
+	return n
+}
+
+// createTopic makes a topic by sarama, for tests of something else.
+func (n *node) createTopic(name string, partitions int32) {
+	n.t.Helper()
+	admin, err := sarama.NewClusterAdmin([]string{n.addr}, saramaConfig(sarama.V2_8_0_0))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer admin.Close()
+	if err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// host returns host and port of the node.
+func (n *node) host() (host, port string) {
+	host, port, err := net.SplitHostPort(n.addr)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return host, port
+}
+
+// lines is a log that several goroutines write.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+// Write takes one log line.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String returns what was logged.
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// eventually waits until ok is true, looking every 20 ms for half a minute.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(30 * time.Second)
+	for !ok() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("it did not come to pass that %s", what)
+		}
+	}
+}
