@@ -12,7 +12,19 @@ const BlockSize = 256 << 10
 // Scanner reads blocks of files and frames them. Its buffer is shared by all
 // files that one goroutine reads.
 type Scanner struct {
-	buf []byte
+	buf  []byte
+	base int64 // file offset of buf[0]
+	held int   // bytes of buf that were read last
+}
+
+// Tail returns the bytes before offset end of the file that was read last, as
+// far as they are in the buffer; at most TailMax.
+func (s *Scanner) Tail(end int64) []byte {
+	at := end - s.base
+	if at <= 0 || at > int64(s.held) {
+		return nil
+	}
+	return s.buf[max(0, at-TailMax):at]
 }
 
 // Cursor is where a file is read next.
@@ -136,6 +148,7 @@ func (s *Scanner) read(r io.ReaderAt, off int64, want int, check func(int64) err
 		s.buf = make([]byte, max(want, BlockSize))
 	}
 	block := s.buf[:want]
+	s.base, s.held = off, 0
 	n, err := r.ReadAt(block, off)
 	if n < want {
 		if err == nil || errors.Is(err, io.EOF) {
@@ -148,5 +161,6 @@ func (s *Scanner) read(r io.ReaderAt, off int64, want int, check func(int64) err
 			return nil, err
 		}
 	}
+	s.held = want
 	return block, nil
 }

@@ -118,3 +118,18 @@ func Related(base, name string) bool {
 	middle := strings.TrimSuffix(rest, ext)
 	return len(middle) > 1 && strings.ContainsAny(middle[:1], ".-_") && strings.ContainsAny(middle, "0123456789")
 }
+
+// Rotated reports whether name is a numbered or dated form of base, as
+// rotations make them: app.log.1, app.log-20260131, app.log.2026-01-31-10,
+// app-20260131.log, app.1.log.
+func Rotated(base, name string) bool {
+	if !Related(base, name) {
+		return false
+	}
+	middle, ok := strings.CutPrefix(name, base)
+	if !ok {
+		ext := filepath.Ext(base)
+		middle = strings.TrimSuffix(strings.TrimPrefix(name, strings.TrimSuffix(base, ext)), ext)
+	}
+	return strings.Trim(middle, "0123456789.-_T:") == "" && strings.ContainsAny(middle, "0123456789") || middle == ".old"
+}

@@ -101,7 +101,17 @@ func encodeFile(b []byte, f *File) []byte {
 	b = binary.BigEndian.AppendUint64(b, f.HeadSum)
 	b = append(b, f.TailLen)
 	b = binary.BigEndian.AppendUint32(b, f.TailSum)
-	return appendBool(b, f.Copy)
+	return append(b, flagBits(f.Copy, f.Moved, f.Ignored, f.Forked))
+}
+
+func flagBits(flags ...bool) byte {
+	var bits byte
+	for i, set := range flags {
+		if set {
+			bits |= 1 << i
+		}
+	}
+	return bits
 }
 
 func encodePlan(b []byte, p *batch.Plan) []byte {
@@ -210,7 +220,9 @@ func (d *decoder) file() *File {
 	f.Device, f.Inode = d.uvarint(), d.uvarint()
 	f.BirthNs, f.Base, f.HeadLen = d.varint(), d.varint(), d.int32()
 	f.Planned, f.Acked, f.Partition, f.MintedMs = d.varint(), d.varint(), d.int32(), d.varint()
-	f.HeadSum, f.TailLen, f.TailSum, f.Copy = d.uint64(), d.byte(), d.uint32(), d.bool()
+	f.HeadSum, f.TailLen, f.TailSum = d.uint64(), d.byte(), d.uint32()
+	bits := d.byte()
+	f.Copy, f.Moved, f.Ignored, f.Forked = bits&1 != 0, bits&2 != 0, bits&4 != 0, bits&8 != 0
 	return f
 }
 
@@ -255,7 +267,8 @@ func (s *state) apply(payload []byte) (ended bool, err error) {
 		m.NextSettings = uint32(d.uvarint())
 		s.meta = m
 	case kindInput:
-		s.inputs[d.string()] = true
+		name := d.string()
+		s.inputs[name] = d.varint()
 	case kindSettings:
 		n := uint32(d.uvarint())
 		s.settings[n] = d.string()
@@ -289,8 +302,8 @@ func (s *state) apply(payload []byte) (ended bool, err error) {
 // encode appends the whole state, ended by an end entry.
 func (s *state) encode(b []byte) []byte {
 	b = appendEntry(b, func(b []byte) []byte { return encodeMeta(b, &s.meta) })
-	for name := range s.inputs {
-		b = appendEntry(b, func(b []byte) []byte { return appendString(append(b, kindInput), name) })
+	for name, ms := range s.inputs {
+		b = appendEntry(b, func(b []byte) []byte { return encodeInput(b, name, ms) })
 	}
 	for n, text := range s.settings {
 		b = appendEntry(b, func(b []byte) []byte { return encodeSettings(b, n, text) })
@@ -302,6 +315,10 @@ func (s *state) encode(b []byte) []byte {
 		b = appendEntry(b, func(b []byte) []byte { return encodeLane(b, l) })
 	}
 	return appendEntry(b, func(b []byte) []byte { return append(b, kindEnd) })
+}
+
+func encodeInput(b []byte, name string, seenMs int64) []byte {
+	return binary.AppendVarint(appendString(append(b, kindInput), name), seenMs)
 }
 
 func encodeSettings(b []byte, n uint32, text string) []byte {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -37,6 +38,7 @@ type Registry struct {
 	// count entries since Open. Invariant: durable <= appended.
 	buffer            []byte
 	appended, durable uint64
+	planned           uint64 // the last plan or lane
 	flushing          bool
 	closed            bool
 
@@ -280,16 +282,17 @@ func (r *Registry) SetIdentity(agent, machine string) uint64 {
 	return r.append(func(b []byte) []byte { return encodeMeta(b, &m) })
 }
 
-// InputSeen reports whether the input's files were looked at before.
-func (r *Registry) InputSeen(input string) bool {
+// InputSeenMs returns when the input's files were looked at for the first
+// time, in milliseconds since 1970; 0 means never.
+func (r *Registry) InputSeenMs(input string) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state.inputs[input]
 }
 
 // SetInputSeen notes that the input's files have been looked at.
-func (r *Registry) SetInputSeen(input string) uint64 {
-	return r.change(func(b []byte) []byte { return appendString(append(b, kindInput), input) })
+func (r *Registry) SetInputSeen(input string, nowMs int64) uint64 {
+	return r.change(func(b []byte) []byte { return encodeInput(b, input, nowMs) })
 }
 
 // Intern returns the number of s, journalling s the first time.
@@ -414,7 +417,8 @@ func (r *Registry) SetLane(l Lane) (Lane, uint64) {
 			next++
 		}
 	}
-	return l, r.append(func(b []byte) []byte { return encodeLane(b, &l) })
+	r.planned = r.append(func(b []byte) []byte { return encodeLane(b, &l) })
+	return l, r.planned
 }
 
 // AddPlan journals a batch before it is sent. The plan gets the lane's next sequence and an id.
@@ -428,6 +432,7 @@ func (r *Registry) AddPlan(key LaneKey, p batch.Plan) (batch.Plan, uint64) {
 	p.ID, p.FirstSequence = max(r.state.meta.NextPlan, 1), lane.NextSequence
 	p.Segments = slices.Clone(p.Segments)
 	position := r.append(func(b []byte) []byte { return encodePlan(encodeKey(append(b, kindPlan), key), &p) })
+	r.planned = position
 	return p, position
 }
 
@@ -435,4 +440,61 @@ func (r *Registry) AddPlan(key LaneKey, p batch.Plan) (batch.Plan, uint64) {
 // lost.
 func (r *Registry) Ack(key LaneKey, plan uint64) {
 	r.change(func(b []byte) []byte { return binary.AppendUvarint(encodeKey(append(b, kindAck), key), plan) })
+}
+
+// SyncPlans makes all plans durable that are journalled. It costs nothing
+// when they are.
+func (r *Registry) SyncPlans() error {
+	r.mu.Lock()
+	position := r.planned
+	r.mu.Unlock()
+	return r.Sync(position)
+}
+
+// Rewind gives up the lanes of a topic beyond its number of partitions: their
+// files are read again from the first byte that is not acknowledged, into another partition. It reports whether there
+// was anything to give up.
+func (r *Registry) Rewind(topic string, partitions int32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := false
+	for _, f := range r.state.files {
+		if f.Topic == topic && f.Partition >= partitions {
+			next := *f
+			next.Planned, next.TailLen, next.Partition, next.Moved = f.Acked, 0, -1, true
+			r.append(func(b []byte) []byte { return encodeFile(b, &next) })
+			found = true
+		}
+	}
+	for key, l := range r.state.lanes {
+		if key.Topic == topic && key.Partition >= partitions && (len(l.Plans) > 0 || l.ProducerID >= 0) {
+			gone := Lane{LaneKey: key, ProducerID: -1, Epoch: -1}
+			r.append(func(b []byte) []byte { return encodeLane(b, &gone) })
+			found = true
+		}
+	}
+	return found
+}
+
+// Fork makes the registry of a cloned machine one of its own: all lanes lose
+// their producer ids, and all files get new identities for what is read from now on. Plans
+// keep the identities that their lines were given.
+func (r *Registry) Fork() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.state.lanes {
+		next := l.clone()
+		next.ProducerID, next.Epoch, next.Cluster = -1, -1, ""
+		r.append(func(b []byte) []byte { return encodeLane(b, &next) })
+	}
+	for _, number := range slices.Sorted(maps.Keys(r.state.files)) {
+		old := *r.state.files[number]
+		fork := old
+		fork.Number = r.state.meta.NextFile
+		fork.ID = fmt.Sprintf("%s-%d", r.state.meta.Agent, fork.Number)
+		fork.Acked = fork.Planned
+		r.append(func(b []byte) []byte { return encodeFile(b, &fork) })
+		old.Forked = true
+		r.append(func(b []byte) []byte { return encodeFile(b, &old) })
+	}
 }

@@ -49,8 +49,14 @@ type File struct {
 	Partition int32
 	// MintedMs is when the generation was minted.
 	MintedMs int64
+	// Moved says that the next line is the file's first in another partition.
+	Moved bool
 	// Copy marks bytes that live in the copy of a truncated file.
 	Copy bool
+	// Forked marks a generation of the machine that this one was cloned from: only its plans are of interest.
+	Forked bool
+	// Ignored marks a file that is known and never read: a copy outside the globs.
+	Ignored bool
 }
 
 // HeadMax is the largest number of first bytes that tell a file from others.
@@ -87,7 +93,7 @@ func (l *Lane) clone() Lane {
 // state is all that a journal holds.
 type state struct {
 	meta     Meta
-	inputs   map[string]bool
+	inputs   map[string]int64
 	settings map[uint32]string // JSON of batch.Settings
 	files    map[uint64]*File
 	lanes    map[LaneKey]*Lane
@@ -95,7 +101,7 @@ type state struct {
 
 func newState() *state {
 	return &state{
-		inputs:   map[string]bool{},
+		inputs:   map[string]int64{},
 		settings: map[uint32]string{},
 		files:    map[uint64]*File{},
 		lanes:    map[LaneKey]*Lane{},
@@ -114,6 +120,7 @@ func (s *state) addPlan(key LaneKey, p *batch.Plan) {
 		seg := &p.Segments[i]
 		if f := s.files[seg.File]; f != nil && seg.End > f.Planned {
 			f.Planned, f.TailLen, f.TailSum, f.Partition = seg.End, seg.TailLen, seg.TailSum, key.Partition
+			f.Moved = false
 		}
 	}
 }

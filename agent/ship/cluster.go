@@ -41,15 +41,13 @@ type cluster struct {
 	brokers map[int32]string
 	topics  map[string]*Topic
 	conns   map[connKey]*sarama.Broker
-	version uint64        // of topics
-	changed chan struct{} // closed when version grows
+	closed  bool
 }
 
 func newCluster(k configs.Kafka, config *sarama.Config) *cluster {
 	return &cluster{
 		kafka: k, config: config,
 		brokers: map[int32]string{}, topics: map[string]*Topic{}, conns: map[connKey]*sarama.Broker{},
-		changed: make(chan struct{}),
 	}
 }
 
@@ -90,6 +88,10 @@ func (c *cluster) leader(topic string, partition int32, slot int) (*sarama.Broke
 // connect returns the open connection with that key, opening it if needed.
 func (c *cluster) connect(key connKey, addr string) (*sarama.Broker, error) {
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil, sarama.ErrClosedClient
+	}
 	b := c.conns[key]
 	if b == nil || b.Addr() != addr {
 		b = sarama.NewBroker(addr)
@@ -135,6 +137,7 @@ func (c *cluster) close() {
 	c.mu.Lock()
 	conns := c.conns
 	c.conns = map[connKey]*sarama.Broker{}
+	c.closed = true
 	c.mu.Unlock()
 	for _, b := range conns {
 		closeQuietly(b)
@@ -234,9 +237,6 @@ func (c *cluster) install(brokers []*sarama.Broker, topics map[string]*Topic) {
 	for name, t := range topics {
 		c.topics[name] = t
 	}
-	c.version++
-	close(c.changed)
-	c.changed = make(chan struct{})
 }
 
 // create makes a topic. Where that is forbidden, the cluster is asked to
@@ -288,25 +288,29 @@ func (c *cluster) producerID(ctx context.Context) (id int64, epoch int16, err er
 
 // lastSequence asks the leader for the last sequence that it has of a producer. ok is false
 // where the broker does not answer that question or does not know the producer.
-func (c *cluster) lastSequence(topic string, partition int32, producer int64, epoch int16) (sequence int32, ok bool) {
+func (c *cluster) lastSequence(topic string, partition int32, producer int64, epoch int16) (sequence int32, ok bool, err error) {
 	b, err := c.leader(topic, partition, controlSlot)
 	if err != nil {
-		return 0, false
+		return 0, false, err
 	}
 	answer, err := b.DescribeProducers(&sarama.DescribeProducersRequest{
 		Topics: []sarama.DescribeProducersRequestTopic{{Name: topic, PartitionIndexes: []int32{partition}}},
 	})
-	if err != nil {
-		return 0, false
+	switch {
+	case errors.Is(err, sarama.ErrUnsupportedVersion):
+		return 0, false, nil
+	case err != nil:
+		c.drop(b)
+		return 0, false, err
 	}
 	for _, t := range answer.Topics {
 		for _, p := range t.Partitions {
 			for _, s := range p.ActiveProducers {
 				if t.Name == topic && p.PartitionIndex == partition && s.ProducerID == producer && s.ProducerEpoch == int32(epoch) {
-					return s.LastSequence, true
+					return s.LastSequence, true, nil
 				}
 			}
 		}
 	}
-	return 0, false
+	return 0, false, nil
 }
