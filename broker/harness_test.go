@@ -19,7 +19,10 @@ import (
 	"github.com/millrace/millrace/configs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// sarama's metrics library has one goroutine for the life of the process.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+}
 
 func testConfig() configs.Broker {
 	cfg := configs.Default().Broker

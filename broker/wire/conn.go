@@ -234,7 +234,7 @@ func (c *Conn) frameAPI(size int) (*api, error) {
 	}
 	key, version := int16(binary.BigEndian.Uint16(head[4:])), int16(binary.BigEndian.Uint16(head[6:]))
 	a := c.server.apis[key]
-	if a == nil || (version < a.Min || version > a.Max) && key != apiKeyApiVersions {
+	if a == nil || version < a.Min || version > a.Max && key != apiKeyApiVersions {
 		return nil, fmt.Errorf("%w: API key %d version %d", ErrUnsupported, key, version)
 	}
 	if !a.Large && int64(size) > c.server.smallMax {
