@@ -429,3 +429,13 @@ func TestChunks(t *testing.T) {
 		t.Errorf("messages were lost or moved: %v", got)
 	}
 }
+
+func TestExampleIsValid(t *testing.T) {
+	cfg, err := configs.Load("../configs/examples/mirror.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(cfg.Mirror, Options{}); err != nil {
+		t.Fatal(err)
+	}
+}
