@@ -48,7 +48,7 @@ func contains(t *testing.T, what, output string, parts ...string) {
 	flat := strings.Join(strings.Fields(output), " ")
 	for _, p := range parts {
 		if !strings.Contains(flat, p) {
-			t.Errorf("%s: %q is not in\n%s", what, p, output)
+			t.Errorf("%s: %q is not in\n%s", what, p, output[max(0, len(output)-4000):])
 		}
 	}
 }
