@@ -15,13 +15,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func str(s string) *string { return &s }
-
 func TestTopicsAreMadeDescribedAndDeleted(t *testing.T) {
 	dir := t.TempDir()
 	n := startNode(t, dir, testConfig())
 	admin := newAdmin(t, n)
-	created, err := admin.CreateTopic(t.Context(), 3, 1, map[string]*string{"retention.ms": str("1000")}, "a.b")
+	created, err := admin.CreateTopic(t.Context(), 3, 1, map[string]*string{"retention.ms": new("1000")}, "a.b")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,12 +68,12 @@ func TestTopicsThatCannotBeMade(t *testing.T) {
 		{"t", 10_001, 1, nil, kerr.PolicyViolation, "Excessively large"},
 		{"t", 1, 0, nil, kerr.InvalidReplicationFactor, "non-positive"},
 		{"t", 1, 3, nil, kerr.InvalidReplicationFactor, "only 1 broker(s) are registered"},
-		{"t", 1, 1, map[string]*string{"no.such": str("1")}, kerr.InvalidConfig, "Unknown topic config name: no.such"},
-		{"t", 1, 1, map[string]*string{"retention.ms": str("soon")}, kerr.InvalidConfig, "Not a number of type LONG"},
-		{"t", 1, 1, map[string]*string{"retention.ms": str("-2")}, kerr.InvalidConfig, "Value must be at least -1"},
-		{"t", 1, 1, map[string]*string{"segment.bytes": str("100")}, kerr.InvalidConfig, "Value must be at least 1024"},
-		{"t", 1, 1, map[string]*string{"cleanup.policy": str("burn")}, kerr.InvalidConfig, "String must be one of: compact, delete"},
-		{"t", 1, 1, map[string]*string{"compression.type": str("zstd")}, kerr.InvalidConfig, `supports only "producer"`},
+		{"t", 1, 1, map[string]*string{"no.such": new("1")}, kerr.InvalidConfig, "Unknown topic config name: no.such"},
+		{"t", 1, 1, map[string]*string{"retention.ms": new("soon")}, kerr.InvalidConfig, "Not a number of type LONG"},
+		{"t", 1, 1, map[string]*string{"retention.ms": new("-2")}, kerr.InvalidConfig, "Value must be at least -1"},
+		{"t", 1, 1, map[string]*string{"segment.bytes": new("100")}, kerr.InvalidConfig, "Value must be at least 1024"},
+		{"t", 1, 1, map[string]*string{"cleanup.policy": new("burn")}, kerr.InvalidConfig, "String must be one of: compact, delete"},
+		{"t", 1, 1, map[string]*string{"compression.type": new("zstd")}, kerr.InvalidConfig, `supports only "producer"`},
 		{"t", 1, 1, map[string]*string{"retention.ms": nil}, kerr.InvalidConfig, "Null value"},
 	}
 	c := newClient(t, n)
@@ -147,7 +145,7 @@ func TestPartitionsAreAdded(t *testing.T) {
 func TestTopicConfigsAreDescribedWithTheirSources(t *testing.T) {
 	dir := t.TempDir()
 	n := startNode(t, dir, testConfig())
-	createTopic(t, n, "t", 1, map[string]*string{"retention.ms": str("60000")})
+	createTopic(t, n, "t", 1, map[string]*string{"retention.ms": new("60000")})
 	check := func(n *testNode) {
 		t.Helper()
 		resp, err := newAdmin(t, n).DescribeTopicConfigs(t.Context(), "t")
@@ -199,24 +197,24 @@ func TestConfigsAreAlteredAndReachTheLogs(t *testing.T) {
 			t.Errorf("alter %v: %v %v %s", changes, err, resp[0].Err, resp[0].ErrMessage)
 		}
 	}
-	alter(nil, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: str("5000")},
-		kadm.AlterConfig{Op: kadm.AppendConfig, Name: "cleanup.policy", Value: str("compact")})
+	alter(nil, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: new("5000")},
+		kadm.AlterConfig{Op: kadm.AppendConfig, Name: "cleanup.policy", Value: new("compact")})
 	for p := range 2 {
 		l, _ := n.topics.byName("t").log(int32(p))
 		if cfg := l.Config(); cfg.RetentionMs != 5000 || cfg.CleanupPolicy != 3 {
 			t.Errorf("log config is %+v", cfg)
 		}
 	}
-	alter(nil, "t", kadm.AlterConfig{Op: kadm.SubtractConfig, Name: "cleanup.policy", Value: str("delete")}, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: "retention.ms"})
+	alter(nil, "t", kadm.AlterConfig{Op: kadm.SubtractConfig, Name: "cleanup.policy", Value: new("delete")}, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: "retention.ms"})
 	l, _ := n.topics.byName("t").log(0)
 	if cfg := l.Config(); cfg.RetentionMs != 7*24*3600*1000 || cfg.CleanupPolicy != 2 {
 		t.Errorf("log config is %+v", cfg)
 	}
-	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: str("x")})
-	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.AppendConfig, Name: "retention.ms", Value: str("1")})
-	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SubtractConfig, Name: "cleanup.policy", Value: str("compact")})
-	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "preallocate", Value: str("true")})
-	alter(kerr.UnknownTopicOrPartition, "none", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: str("1")})
+	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: new("x")})
+	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.AppendConfig, Name: "retention.ms", Value: new("1")})
+	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SubtractConfig, Name: "cleanup.policy", Value: new("compact")})
+	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "preallocate", Value: new("true")})
+	alter(kerr.UnknownTopicOrPartition, "none", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: new("1")})
 
 	brokers := func(want error, name, value string, ids ...int32) {
 		t.Helper()
@@ -245,7 +243,7 @@ func TestConfigsAreAlteredAndReachTheLogs(t *testing.T) {
 func TestRecordsAreDeleted(t *testing.T) {
 	n := startNode(t, t.TempDir(), testConfig())
 	createTopic(t, n, "t", 1, nil)
-	createTopic(t, n, "compacted", 1, map[string]*string{"cleanup.policy": str("compact")})
+	createTopic(t, n, "compacted", 1, map[string]*string{"cleanup.policy": new("compact")})
 	c := newClient(t, n, kgo.DefaultProduceTopic("t"))
 	for range 10 {
 		if err := c.ProduceSync(t.Context(), kgo.StringRecord("v")).FirstErr(); err != nil {
@@ -349,7 +347,7 @@ func TestMetadataOfEveryVersion(t *testing.T) {
 			t.Errorf("v%d: an empty list gives %d topics", version, len(got.Topics))
 		}
 		missing := kmsg.NewPtrMetadataRequest()
-		missing.Topics = []kmsg.MetadataRequestTopic{{Topic: str("not/valid")}}
+		missing.Topics = []kmsg.MetadataRequestTopic{{Topic: new("not/valid")}}
 		if got := request[*kmsg.MetadataResponse](t, c, version, missing); got.Topics[0].ErrorCode != kerr.InvalidTopicException.Code {
 			t.Errorf("v%d: %v", version, got.Topics)
 		}
@@ -371,12 +369,12 @@ func TestTopicsAreAutoCreatedIfAllowed(t *testing.T) {
 		n := startNode(t, t.TempDir(), cfg)
 		c := newClient(t, n)
 		req := kmsg.NewPtrMetadataRequest()
-		req.Topics, req.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: str("auto")}}, true
+		req.Topics, req.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: new("auto")}}, true
 		got := request[*kmsg.MetadataResponse](t, c, 13, req).Topics[0]
 		if made := got.ErrorCode == 0; made != allowed || made && len(got.Partitions) != int(cfg.DefaultPartitions) {
 			t.Errorf("allowed %t: %+v", allowed, got)
 		}
-		req.Topics, req.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: str("not-asked-for")}}, false
+		req.Topics, req.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: new("not-asked-for")}}, false
 		if got := request[*kmsg.MetadataResponse](t, c, 13, req).Topics[0]; got.ErrorCode != kerr.UnknownTopicOrPartition.Code {
 			t.Errorf("not asked for: %+v", got)
 		}
@@ -392,7 +390,7 @@ func TestDeleteTopicsByIDAndWhatIsRefused(t *testing.T) {
 	request[*kmsg.FindCoordinatorResponse](t, c, 6, find)
 	req := kmsg.NewPtrDeleteTopicsRequest()
 	req.Topics = []kmsg.DeleteTopicsRequestTopic{
-		{TopicID: n.topics.byName("t").id}, {TopicID: [16]byte{9}}, {Topic: str("none")}, {Topic: str(offsetsTopic)}, {},
+		{TopicID: n.topics.byName("t").id}, {TopicID: [16]byte{9}}, {Topic: new("none")}, {Topic: new(offsetsTopic)}, {},
 	}
 	got := request[*kmsg.DeleteTopicsResponse](t, c, 6, req).Topics
 	want := []int16{0, kerr.UnknownTopicID.Code, kerr.UnknownTopicOrPartition.Code, kerr.InvalidRequest.Code, kerr.InvalidRequest.Code}

@@ -34,6 +34,7 @@ func TestSaramaProducesIdempotentlyAndConsumes(t *testing.T) {
 			}
 			topic := fmt.Sprintf("sarama-%s-%s", version, codec)
 			t.Run(topic, func(t *testing.T) {
+				t.Parallel()
 				cfg := saramaConfig(t, n)
 				cfg.Version, cfg.Producer.Compression = version, codec
 				cfg.Producer.Idempotent, cfg.Producer.RequiredAcks, cfg.Net.MaxOpenRequests = true, sarama.WaitForAll, 1

@@ -74,8 +74,7 @@ func readProperties(fsys vfs.FS, dir string) (properties, error) {
 		case "node.id":
 			var id int64
 			id, err = strconv.ParseInt(value, 10, 32)
-			p.nodeID = new(int32)
-			*p.nodeID = int32(id)
+			p.nodeID = new(int32(id))
 		}
 		if err != nil {
 			return p, fmt.Errorf("%s: %s: %w", name, key, err)

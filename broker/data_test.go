@@ -75,8 +75,8 @@ func TestProduceOfEveryVersion(t *testing.T) {
 func TestProduceErrors(t *testing.T) {
 	n := startNode(t, t.TempDir(), testConfig())
 	createTopic(t, n, "t", 1, nil)
-	createTopic(t, n, "safe", 1, map[string]*string{"min.insync.replicas": str("2")})
-	createTopic(t, n, "small", 1, map[string]*string{"max.message.bytes": str("100")})
+	createTopic(t, n, "safe", 1, map[string]*string{"min.insync.replicas": new("2")})
+	createTopic(t, n, "small", 1, map[string]*string{"max.message.bytes": new("100")})
 	c := newClient(t, n)
 	find := kmsg.NewPtrFindCoordinatorRequest()
 	find.CoordinatorKeys = []string{"g"}
@@ -93,7 +93,7 @@ func TestProduceErrors(t *testing.T) {
 	partition := produceRequest("t", 1, good)
 	partition.Topics[0].Partitions[0].Partition = 7
 	transactional := produceRequest("t", -1, good)
-	transactional.TransactionID = str("tx")
+	transactional.TransactionID = new("tx")
 	tests := []struct {
 		name    string
 		version int16
@@ -186,7 +186,7 @@ func TestProducerIDsAreNeverGivenTwice(t *testing.T) {
 		n = startNode(t, dir, testConfig())
 	}
 	transactional := kmsg.NewPtrInitProducerIDRequest()
-	transactional.TransactionalID = str("tx")
+	transactional.TransactionalID = new("tx")
 	if got := request[*kmsg.InitProducerIDResponse](t, newClient(t, n), 5, transactional); got.ErrorCode != kerr.InvalidRequest.Code || got.ProducerID != -1 {
 		t.Errorf("transactional id: %+v", got)
 	}

@@ -81,7 +81,9 @@ func (c *rawConn) expectClosed(what string) {
 func TestHostileFramesCloseTheirConnectionAndNothingElse(t *testing.T) {
 	n := startNode(t, t.TempDir(), testConfig())
 	createTopic(t, n, "t", 1, nil)
-	size := func(size int32, rest ...byte) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(size)), rest...) }
+	size := func(size int32, rest ...byte) []byte {
+		return append(binary.BigEndian.AppendUint32(nil, uint32(size)), rest...)
+	}
 	header := func(key, version int16, body ...byte) []byte {
 		b := binary.BigEndian.AppendUint16(nil, uint16(key))
 		b = binary.BigEndian.AppendUint16(b, uint16(version))

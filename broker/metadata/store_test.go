@@ -57,16 +57,14 @@ func topic(n int) *TopicRecord {
 	}
 }
 
-func value(s string) *string { return &s }
-
 func TestImageHoldsWhatItsRecordsSay(t *testing.T) {
 	s := open(t, vfs.NewMem(nil))
 	commit(t, s, &ClusterRecord{ClusterID: "c"}, &BrokerRecord{NodeID: 1, Host: "h", Port: 9092})
 	before := commit(t, s, topic(1), topic(2))
 	commit(t, s, &PartitionsRecord{TopicID: topic(1).ID, Added: []Partition{{Leader: 1}}})
-	commit(t, s, &ConfigRecord{Kind: ResourceTopic, Name: "topic-1", Key: "segment.ms", Value: value("5")})
+	commit(t, s, &ConfigRecord{Kind: ResourceTopic, Name: "topic-1", Key: "segment.ms", Value: new("5")})
 	commit(t, s, &ConfigRecord{Kind: ResourceTopic, Name: "topic-1", Key: "retention.ms"})
-	commit(t, s, &ConfigRecord{Kind: ResourceBroker, Name: "", Key: "log.retention.ms", Value: value("7")})
+	commit(t, s, &ConfigRecord{Kind: ResourceBroker, Name: "", Key: "log.retention.ms", Value: new("7")})
 	commit(t, s, &ProducerIDsRecord{Next: 1000})
 	commit(t, s, &TopicRemovedRecord{TopicID: topic(2).ID})
 	after := commit(t, s, &BrokerRecord{NodeID: 1, Host: "h", Port: 9093})
@@ -99,7 +97,7 @@ func TestRecordsThatDoNotFitAreRefusedAndLeaveNothing(t *testing.T) {
 	want := text(t, commit(t, s, &ClusterRecord{ClusterID: "c"}, topic(1), &ProducerIDsRecord{Next: 10}))
 	for _, r := range []Record{
 		&ClusterRecord{ClusterID: "d"}, topic(1), &TopicRecord{Name: "no-id"}, &PartitionsRecord{}, &TopicRemovedRecord{},
-		&ConfigRecord{Kind: ResourceTopic, Name: "none", Key: "k", Value: value("v")}, &ProducerIDsRecord{Next: 9}, &snapshotRecord{},
+		&ConfigRecord{Kind: ResourceTopic, Name: "none", Key: "k", Value: new("v")}, &ProducerIDsRecord{Next: 9}, &snapshotRecord{},
 	} {
 		if _, err := s.Update(func(*Image) ([]Record, error) { return []Record{topic(3), r}, nil }); !errors.Is(err, errRecord) {
 			t.Errorf("%s record: %v", r.recordType(), err)
@@ -324,7 +322,7 @@ func TestALongLogBecomesASnapshot(t *testing.T) {
 	commit(t, s, &ClusterRecord{ClusterID: "c"})
 	large := string(bytes.Repeat([]byte("x"), snapshotBytes/3))
 	for n := range 10 {
-		commit(t, s, &ConfigRecord{Kind: ResourceBroker, Key: "k", Value: value(fmt.Sprint(n, large))})
+		commit(t, s, &ConfigRecord{Kind: ResourceBroker, Key: "k", Value: new(fmt.Sprint(n, large))})
 	}
 	want := text(t, s.Image())
 	if err := s.Close(); err != nil {

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -94,7 +95,7 @@ func FuzzConnection(f *testing.F) {
 			return
 		}
 		if _, err := io.Copy(io.Discard, c); err != nil {
-			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 				t.Fatal("the connection does not end")
 			}
 		}
