@@ -28,8 +28,7 @@ type processor interface {
 }
 
 // Compile builds the processors of a pipeline. All problems are reported at
-// once, as [configs.Errors] with line and column of the settings and without
-// the name of the file.
+// once, as [configs.Errors] with file, line and column of the settings.
 func Compile(processors []configs.Processor) (*Chain, error) {
 	c := &Chain{}
 	var problems configs.Errors
@@ -70,7 +69,7 @@ func ProcessorNames() []string {
 }
 
 func compileStep(p *configs.Processor) (step, configs.Errors) {
-	s := newSettings(p.Name, &p.Settings)
+	s := newSettings(p)
 	build := builderFor(p.Name)
 	if build == nil {
 		s.failAt(&p.Settings, "there is no processor %q%s: there are %s", p.Name,
@@ -89,16 +88,26 @@ func builderFor(name string) func(*settings) processor {
 	switch name {
 	case "convert":
 		return newConvert
+	case "dissect":
+		return newDissect
 	case "drop":
 		return newDrop
+	case "grok":
+		return newGrok
 	case "json":
 		return newJSON
+	case "logfmt":
+		return newLogfmt
+	case "regex":
+		return newRegex
 	case "remove":
 		return newRemove
 	case "rename":
 		return newRename
 	case "set":
 		return newSet
+	case "timestamp":
+		return newTimestamp
 	}
 	return nil
 }
@@ -121,17 +130,25 @@ func (s *settings) condition() *Condition {
 	}
 	c, err := CompileCondition(when.Value)
 	if err != nil {
-		var ce *ConditionError
-		if errors.As(err, &ce) && when.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && ce.Line == 1 {
-			column := when.Column + ce.Column - 1
-			if when.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
-				column++
-			}
-			s.problems = append(s.problems, &configs.FieldError{Line: when.Line, Column: column, Msg: err.Error()})
-			return nil
-		}
-		s.failAt(when, "%s", err)
+		s.failInText(when, conditionOffset(when.Value, err), err)
 		return nil
 	}
 	return c
+}
+
+// conditionOffset is the place of a condition's problem in its text, in bytes.
+func conditionOffset(text string, err error) int {
+	var ce *ConditionError
+	if !errors.As(err, &ce) || ce.Line != 1 {
+		return 0
+	}
+	offset, column := 0, 1
+	for i := range text {
+		if column == ce.Column {
+			offset = i
+			break
+		}
+		column++
+	}
+	return offset
 }

@@ -15,6 +15,7 @@ import (
 // places.
 type settings struct {
 	processor string
+	file      string
 	node      *yaml.Node
 	// keys and values are the mapping's members that were not yet taken.
 	keys, values []*yaml.Node
@@ -23,9 +24,9 @@ type settings struct {
 	problems configs.Errors
 }
 
-func newSettings(processor string, node *yaml.Node) *settings {
-	node = resolved(node)
-	s := &settings{processor: processor, node: node}
+func newSettings(p *configs.Processor) *settings {
+	node := resolved(&p.Settings)
+	s := &settings{processor: p.Name, file: p.File, node: node}
 	if node.Kind != yaml.MappingNode {
 		return s
 	}
@@ -51,8 +52,21 @@ func resolved(n *yaml.Node) *yaml.Node {
 
 func (s *settings) failAt(n *yaml.Node, format string, args ...any) {
 	s.problems = append(s.problems, &configs.FieldError{
-		Line: n.Line, Column: n.Column, Msg: s.processor + ": " + fmt.Sprintf(format, args...),
+		File: s.file, Line: n.Line, Column: n.Column, Msg: s.processor + ": " + fmt.Sprintf(format, args...),
 	})
+}
+
+// failInText reports a problem at a position inside a text, given in bytes. It
+// is exact where the text is written on one line without escapes.
+func (s *settings) failInText(n *yaml.Node, offset int, err error) {
+	at := *n
+	switch n.Style &^ yaml.TaggedStyle {
+	case 0:
+		at.Column += offset
+	case yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
+		at.Column += 1 + offset
+	}
+	s.failAt(&at, "%s", err)
 }
 
 // fail reports a problem of the settings as a whole.

@@ -17,6 +17,7 @@ const (
 // whole into RE2's syntax. Groups that capture are named c<n>; look-around of
 // one character is a group named look<n>_<kind>, which the compiler knows.
 type expander struct {
+	// lib is nil for a regular expression without names of patterns.
 	lib      *Library
 	out      strings.Builder
 	fields   []Field
@@ -54,7 +55,7 @@ func (x *expander) regex(s string) error {
 		var n int
 		var err error
 		switch c := s[at]; {
-		case c == '%' && strings.HasPrefix(s[at:], "%{"):
+		case x.lib != nil && c == '%' && strings.HasPrefix(s[at:], "%{"):
 			n, err = x.reference(s, at)
 		case c == '\\':
 			n, err = x.escape(s, at)

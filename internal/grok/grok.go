@@ -51,7 +51,16 @@ type Pattern struct {
 
 // Compile compiles a pattern. Errors are of type [*Error].
 func (l *Library) Compile(pattern string) (*Pattern, error) {
-	x := &expander{lib: l}
+	return compilePattern(&expander{lib: l}, pattern)
+}
+
+// CompileRegexp compiles a regular expression that names no patterns: %{ has
+// no meaning in it. Its groups (?<name>…) are fields.
+func CompileRegexp(pattern string) (*Pattern, error) {
+	return compilePattern(&expander{}, pattern)
+}
+
+func compilePattern(x *expander, pattern string) (*Pattern, error) {
 	text, err := x.expand(pattern)
 	if err != nil {
 		return nil, err
