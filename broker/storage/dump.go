@@ -42,7 +42,10 @@ func DumpSegment(w io.Writer, path string, o DumpOptions) error {
 	default:
 		return fmt.Errorf("%s is none of *%s, *%s, *%s, *%s or a checkpoint", path, suffixLog, suffixIndex, suffixTimeIndex, suffixSnapshot)
 	}
-	return errors.Join(err, d.err)
+	if err == nil {
+		err = d.err
+	}
+	return err
 }
 
 // dumper prints one file; the first error of writing stays in err.

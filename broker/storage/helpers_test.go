@@ -3,6 +3,8 @@ package storage
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +14,20 @@ import (
 	"github.com/millrace/millrace/broker/batch"
 	"github.com/millrace/millrace/internal/vfs"
 )
+
+// longer returns n, times MILLRACE_TEST_LONGER where that is set.
+func longer(t *testing.T, n int) int {
+	t.Helper()
+	factor := os.Getenv("MILLRACE_TEST_LONGER")
+	if factor == "" {
+		return n
+	}
+	f, err := strconv.Atoi(factor)
+	if err != nil {
+		t.Fatalf("MILLRACE_TEST_LONGER: %v", err)
+	}
+	return n * f
+}
 
 // testClock is a clock that only the test moves.
 type testClock struct {
@@ -79,7 +95,11 @@ func makeBatch(t testing.TB, o batch.Options, timestampMs int64, prefix string, 
 	t.Helper()
 	records := make([]batch.Record, n)
 	for i := range records {
-		records[i] = batch.Record{Timestamp: timestampMs + int64(i), Key: []byte("k"), Value: fmt.Appendf(nil, "%s-%d", prefix, i)}
+		timestamp := timestampMs + int64(i)
+		if timestampMs < 0 {
+			timestamp = batch.NoTimestamp
+		}
+		records[i] = batch.Record{Timestamp: timestamp, Key: []byte("k"), Value: fmt.Appendf(nil, "%s-%d", prefix, i)}
 	}
 	b, err := batch.Build(o, records)
 	if err != nil {

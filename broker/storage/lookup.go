@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/millrace/millrace/broker/batch"
 )
@@ -143,9 +144,9 @@ func (l *Log) maxTimestampBelow(seg *segment, hw, end int64) (int64, error) {
 		return -1, err
 	}
 	top, from := int64(-1), seg.base
-	for i := len(entries) - 1; i >= 0; i-- {
-		if offset := seg.base + int64(entries[i].relative); offset < hw {
-			top, from = entries[i].timestamp, offset
+	for _, e := range slices.Backward(entries) {
+		if offset := seg.base + int64(e.relative); offset < hw {
+			top, from = e.timestamp, offset
 			break
 		}
 	}

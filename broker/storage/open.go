@@ -29,7 +29,7 @@ func Open(cfg Config) (*Store, error) {
 	s.metrics = newMetrics(cfg.Registerer)
 	s.flusher.wake = make(chan struct{}, 1)
 	s.handles = handleCache{openMax: cfg.OpenFilesMax, metrics: s.metrics}
-	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics}
+	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: &s.buffers}
 	s.maintain, s.stop = make(chan struct{}, 1), make(chan struct{})
 	if err := makeDir(s.fs, filepath.Clean(cfg.Dir)); err != nil {
 		return nil, fmt.Errorf("open data directory: %w", err)

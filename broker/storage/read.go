@@ -50,7 +50,7 @@ type ReadResult struct {
 // result that is never released is left to the garbage collector.
 func (r *ReadResult) Release() {
 	if r.buffer != nil {
-		putBuffer(r.buffer)
+		r.buffer.release()
 		r.buffer, r.Data = nil, nil
 	}
 }
@@ -112,9 +112,16 @@ func (l *Log) readDisk(start, limit int64, bytesMax int, minOne bool) (readSpan,
 		if found || err != nil {
 			return span, err
 		}
+		if i+1 < len(list) && start < list[i+1].base && l.Config().CleanupPolicy&CleanupCompact == 0 {
+			return readSpan{}, l.damaged(list[i], list[i].size.Load(), start, errEndsEarly)
+		}
 	}
 	return readSpan{next: start}, nil
 }
+
+// errEndsEarly says that a segment of a log without compaction, which has no
+// gaps, ends before the next one begins.
+var errEndsEarly = fmt.Errorf("%w: the segment ends before the next one begins", batch.ErrShort)
 
 // readSlack is read beyond the wanted bytes, because the index leads to some
 // place before the wanted batch.
@@ -136,10 +143,10 @@ func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne
 	at, want := seg.position(h, start), int64(bytesMax)+readSlack
 	for at < size {
 		n := min(size-at, want)
-		buf := getBuffer(int(n))
+		buf := l.store.buffers.get(int(n))
 		b := buf.b[:n]
 		if err := readFull(h.file, b, at); err != nil {
-			putBuffer(buf)
+			buf.release()
 			return readSpan{}, false, fmt.Errorf("read %s: %w", seg.path(suffixLog), err)
 		}
 		w := walk(b, start, limit, bytesMax, minOne)
@@ -148,7 +155,7 @@ func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne
 			span.buffer = buf
 			return span, true, err
 		}
-		putBuffer(buf)
+		buf.release()
 		switch {
 		case w.err != nil:
 			return readSpan{}, false, l.damaged(seg, at+int64(w.to), start, w.err)

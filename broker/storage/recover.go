@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/broker/batch"
@@ -326,15 +327,15 @@ func (r *recovery) restoreProducers(end int64) error {
 		return err
 	}
 	from := r.list[0].base
-	for i := len(offsets) - 1; i >= 0; i-- {
-		name := filepath.Join(l.dir, offsetName(offsets[i], suffixSnapshot))
-		if offsets[i] <= end {
+	for _, offset := range slices.Backward(offsets) {
+		name := filepath.Join(l.dir, offsetName(offset, suffixSnapshot))
+		if offset <= end {
 			content, err := readFile(l.store.fs, name)
 			if err == nil {
 				err = l.producers.restore(content, nowMs)
 			}
 			if err == nil {
-				from = max(from, offsets[i])
+				from = max(from, offset)
 				break
 			}
 			l.store.log.Warn("producer snapshot is not usable, an older one is taken", "file", name, "error", err)

@@ -25,7 +25,7 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 	// Until the index entries below position are confirmed by the batch there,
 	// offsets are not known; loadIndex has done so.
 	err = scanFile(f, position, fileSize, func(b batch.Batch, at int64) error {
-		if err := checkStored(&b, seg.base, next); err != nil {
+		if err := r.checkStored(&b, seg.base, next); err != nil {
 			return err
 		}
 		if b.BaseOffset >= r.saved.point {
@@ -50,9 +50,16 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 	return next, &CorruptionError{File: seg.path(suffixLog), Position: position, Offset: next, Reason: err.Error()}, r.setCreated(seg, f)
 }
 
-// checkStored checks a batch that should follow in a segment.
-func checkStored(b *batch.Batch, base, next int64) error {
+// checkStored checks a batch that should follow in a segment. Base offset and
+// leader epoch are not under the checksum, so they are held against what came
+// before; offsets may have gaps only where compaction can have been, below the
+// recovery point.
+func (r *recovery) checkStored(b *batch.Batch, base, next int64) error {
 	switch {
+	case next >= r.saved.point && b.BaseOffset != next:
+		return fmt.Errorf("%w: base offset %d, expected %d", batch.ErrCorrupt, b.BaseOffset, next)
+	case next >= r.saved.point && b.LeaderEpoch < r.l.epochs.latest():
+		return fmt.Errorf("%w: leader epoch %d after %d", batch.ErrCorrupt, b.LeaderEpoch, r.l.epochs.latest())
 	case b.BaseOffset < next:
 		return fmt.Errorf("%w: base offset %d, expected %d or more", batch.ErrCorrupt, b.BaseOffset, next)
 	case b.LastOffset()-base > math.MaxInt32:

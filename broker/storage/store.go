@@ -26,6 +26,7 @@ type Store struct {
 	flusher flusher
 	handles handleCache
 	tails   tailCache
+	buffers bufferPools
 
 	// createMu serialises creation, deletion and closing of logs.
 	createMu sync.Mutex

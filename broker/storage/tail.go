@@ -14,6 +14,7 @@ type tailCache struct {
 	bytes    int64 // protected by mu
 	queue    []*tailChunk
 	metrics  *metrics
+	buffers  *bufferPools
 }
 
 // tailChunk holds whole batches. Bytes below n never change.
@@ -145,18 +146,18 @@ func (t *tail) read(start, limit int64, bytesMax int, minOne bool) (span readSpa
 	}
 	span = readSpan{data: b[w.from:w.to], next: w.next}
 	if w.to == len(b) && i+1 < len(list) && w.next < limit && len(span.data) < bytesMax {
-		span = gather(span, list[i+1:], limit, bytesMax)
+		span = t.gather(span, list[i+1:], limit, bytesMax)
 	}
 	return span, true
 }
 
 // gather copies what follows in further chunks behind the first span.
-func gather(first readSpan, rest []*tailChunk, limit int64, bytesMax int) readSpan {
+func (t *tail) gather(first readSpan, rest []*tailChunk, limit int64, bytesMax int) readSpan {
 	size := len(first.data)
 	for _, c := range rest {
 		size += len(c.bytes())
 	}
-	buf := getBuffer(min(bytesMax, size))
+	buf := t.cache.buffers.get(min(bytesMax, size))
 	out := append(buf.b[:0], first.data...)
 	next := first.next
 	for _, c := range rest {

@@ -9,7 +9,7 @@ import (
 )
 
 // TruncateTo cuts the log so that it ends at offset, or before it where offset
-// lies within a batch, and returns the new log end. It is for a follower whose log has diverged from its
+// lies within a batch (but never before the log start), and returns the new log end. It is for a follower whose log has diverged from its
 // leader's (KIP-101); the result is durable on return. An offset at or beyond the log end
 // only trims the leader epochs (KAFKA-10706). One before the log start is ErrOffsetOutOfRange.
 func (l *Log) TruncateTo(offset int64) (int64, error) {
@@ -45,13 +45,20 @@ func (l *Log) truncateLocked(offset int64) (int64, error) {
 	}
 	// The recovery point goes back first: a crash on the way must not find
 	// fewer batches than it promises.
-	if l.recoveryPoint.Load() > end {
-		l.recoveryPoint.Store(end)
+	if point := max(end, l.logStart.Load()); l.recoveryPoint.Load() > point {
+		l.recoveryPoint.Store(point)
 		if err := l.store.writeCheckpoints(); err != nil {
 			return -1, err
 		}
 	}
-	if err := l.dropAfter(list, i, position); err != nil {
+	if end < l.logStart.Load() {
+		// The batch that goes holds the log start: nothing readable is left.
+		end = l.logStart.Load()
+		err = l.restartAt(list, end)
+	} else {
+		err = l.dropAfter(list, i, position)
+	}
+	if err != nil {
 		return -1, err
 	}
 	l.tail.reset()
@@ -86,13 +93,34 @@ func (l *Log) cutPoint(seg *segment, offset int64) (position, end int64, err err
 	return position, end, err
 }
 
-// dropAfter removes the segments after i and opens segment i again, cut at position.
-func (l *Log) dropAfter(list []*segment, i int, position int64) error {
-	old := list[i]
-	for _, seg := range list[i+1:] {
+// removeNewestFirst removes segments so that what a crash leaves has no hole.
+func (l *Log) removeNewestFirst(list []*segment) error {
+	for _, seg := range slices.Backward(list) {
 		if err := l.removeSegment(seg); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// restartAt replaces all segments by an empty one at offset.
+func (l *Log) restartAt(list []*segment, offset int64) error {
+	if err := l.removeNewestFirst(list); err != nil {
+		return err
+	}
+	seg := newSegment(l.store.fs, l.dir, offset)
+	if err := seg.create(); err != nil {
+		return err
+	}
+	l.segments.Store(&[]*segment{seg})
+	return nil
+}
+
+// dropAfter removes the segments after i and opens segment i again, cut at position.
+func (l *Log) dropAfter(list []*segment, i int, position int64) error {
+	old := list[i]
+	if err := l.removeNewestFirst(list[i+1:]); err != nil {
+		return err
 	}
 	if err := l.store.closeSegment(old); err != nil {
 		return err

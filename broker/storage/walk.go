@@ -2,8 +2,6 @@ package storage
 
 import (
 	"errors"
-	"math/bits"
-	"sync"
 
 	"github.com/millrace/millrace/broker/batch"
 )
@@ -61,42 +59,4 @@ func walk(b []byte, start, limit int64, bytesMax int, minOne bool) walkResult {
 		w.to, w.next = at, h.LastOffset()+1
 	}
 	return w
-}
-
-// readSpan is a run of whole batches.
-type readSpan struct {
-	data []byte
-	next int64
-	// buffer holds data when it was taken from the pool.
-	buffer *buffer
-}
-
-// buffer is pooled memory for reads.
-type buffer struct{ b []byte }
-
-// bufferPools hold buffers of 2^i bytes at index i.
-var bufferPools [maxPooledBits + 1]sync.Pool
-
-const (
-	minPooledBits = 12
-	maxPooledBits = 23 // 8 MiB; larger ones are left to the garbage collector
-)
-
-// getBuffer returns a buffer with room for size bytes.
-func getBuffer(size int) *buffer {
-	class := max(bits.Len(uint(max(size, 1)-1)), minPooledBits)
-	if class > maxPooledBits {
-		return &buffer{make([]byte, size)}
-	}
-	if v, ok := bufferPools[class].Get().(*buffer); ok {
-		return v
-	}
-	return &buffer{make([]byte, 1<<class)}
-}
-
-func putBuffer(buf *buffer) {
-	class := bits.Len(uint(cap(buf.b) - 1))
-	if class <= maxPooledBits && cap(buf.b) == 1<<class {
-		bufferPools[class].Put(buf)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -261,10 +262,7 @@ func (m *Mem) SyncDir(name string) error {
 	if err != nil {
 		return pathError("syncdir", name, err)
 	}
-	n.durable = map[string]*node{}
-	for k, v := range n.entries {
-		n.durable[k] = v
-	}
+	n.durable = maps.Clone(n.entries)
 	return nil
 }
 
@@ -288,6 +286,7 @@ type memLock struct {
 	fs *Mem
 }
 
+// Close implements [io.Closer].
 func (l *memLock) Close() error {
 	l.fs.mu.Lock()
 	delete(l.fs.locks, clean(l.Name()))

@@ -16,6 +16,7 @@ type memFile struct {
 	closed   bool
 }
 
+// Name implements [File].
 func (f *memFile) Name() string { return f.name }
 
 func (f *memFile) check(op string, write bool, offset int64) error {
@@ -30,6 +31,7 @@ func (f *memFile) check(op string, write bool, offset int64) error {
 	return nil
 }
 
+// ReadAt implements [File].
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -46,6 +48,7 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// WriteAt implements [File].
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -57,6 +60,7 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+// Truncate implements [File].
 func (f *memFile) Truncate(size int64) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -68,6 +72,7 @@ func (f *memFile) Truncate(size int64) error {
 	return nil
 }
 
+// Sync implements [File].
 func (f *memFile) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -81,6 +86,7 @@ func (f *memFile) Sync() error {
 	return nil
 }
 
+// Stat implements [File].
 func (f *memFile) Stat() (fs.FileInfo, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -90,6 +96,7 @@ func (f *memFile) Stat() (fs.FileInfo, error) {
 	return f.node.info(), nil
 }
 
+// Close implements [File].
 func (f *memFile) Close() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
@@ -112,12 +119,22 @@ func (n *node) info() memInfo {
 	return memInfo{name: n.name, size: int64(len(n.data)), isDir: n.isDir, modTime: n.modTime}
 }
 
-func (i memInfo) Name() string       { return i.name }
-func (i memInfo) Size() int64        { return i.size }
-func (i memInfo) IsDir() bool        { return i.isDir }
-func (i memInfo) ModTime() time.Time { return i.modTime }
-func (i memInfo) Sys() any           { return nil }
+// Name implements [fs.FileInfo].
+func (i memInfo) Name() string { return i.name }
 
+// Size implements [fs.FileInfo].
+func (i memInfo) Size() int64 { return i.size }
+
+// IsDir implements [fs.FileInfo].
+func (i memInfo) IsDir() bool { return i.isDir }
+
+// ModTime implements [fs.FileInfo].
+func (i memInfo) ModTime() time.Time { return i.modTime }
+
+// Sys implements [fs.FileInfo].
+func (i memInfo) Sys() any { return nil }
+
+// Mode implements [fs.FileInfo].
 func (i memInfo) Mode() fs.FileMode {
 	if i.isDir {
 		return fs.ModeDir | dirPerm

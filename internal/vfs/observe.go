@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 )
@@ -88,40 +89,53 @@ func (o *observed) file(kind, name string, open func(string) (File, error)) (Fil
 	})
 }
 
+// Create implements [FS].
 func (o *observed) Create(name string) (File, error) { return o.file("create", name, o.base.Create) }
-func (o *observed) Open(name string) (File, error)   { return o.file("open", name, o.base.Open) }
+
+// Open implements [FS].
+func (o *observed) Open(name string) (File, error) { return o.file("open", name, o.base.Open) }
+
+// OpenReadWrite implements [FS].
 func (o *observed) OpenReadWrite(name string) (File, error) {
 	return o.file("openrw", name, o.base.OpenReadWrite)
 }
 
+// Rename implements [FS].
 func (o *observed) Rename(oldName, newName string) error {
 	return o.do(Op{Kind: "rename", Name: newName}, func() error { return o.base.Rename(oldName, newName) })
 }
 
+// Remove implements [FS].
 func (o *observed) Remove(name string) error {
 	return o.do(Op{Kind: "remove", Name: name}, func() error { return o.base.Remove(name) })
 }
 
+// RemoveAll implements [FS].
 func (o *observed) RemoveAll(name string) error {
 	return o.do(Op{Kind: "removeall", Name: name}, func() error { return o.base.RemoveAll(name) })
 }
 
+// MkdirAll implements [FS].
 func (o *observed) MkdirAll(name string) error {
 	return o.do(Op{Kind: "mkdir", Name: name}, func() error { return o.base.MkdirAll(name) })
 }
 
+// SyncDir implements [FS].
 func (o *observed) SyncDir(name string) error {
 	return o.do(Op{Kind: "syncdir", Name: name}, func() error { return o.base.SyncDir(name) })
 }
 
+// ReadDir implements [FS].
 func (o *observed) ReadDir(name string) ([]fs.DirEntry, error) {
 	return observe(o, "readdir", name, func() ([]fs.DirEntry, error) { return o.base.ReadDir(name) })
 }
 
+// Stat implements [FS].
 func (o *observed) Stat(name string) (fs.FileInfo, error) {
 	return observe(o, "stat", name, func() (fs.FileInfo, error) { return o.base.Stat(name) })
 }
 
+// Lock implements [FS].
 func (o *observed) Lock(name string) (io.Closer, error) {
 	return observe(o, "lock", name, func() (io.Closer, error) { return o.base.Lock(name) })
 }
@@ -131,11 +145,12 @@ type observedFile struct {
 	fs *observed
 }
 
+// ReadAt implements [File].
 func (f *observedFile) ReadAt(p []byte, off int64) (n int, err error) {
 	// The end of a file is a result, not a failure: After sees it too.
 	doErr := f.fs.do(Op{Kind: "read", Name: f.Name(), Size: int64(len(p))}, func() error {
 		n, err = f.File.ReadAt(p, off)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		return err
@@ -146,6 +161,7 @@ func (f *observedFile) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+// WriteAt implements [File].
 func (f *observedFile) WriteAt(p []byte, off int64) (n int, err error) {
 	err = f.fs.do(Op{Kind: "write", Name: f.Name(), Size: int64(len(p))}, func() (err error) {
 		n, err = f.File.WriteAt(p, off)
@@ -160,10 +176,12 @@ func (f *observedFile) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+// Truncate implements [File].
 func (f *observedFile) Truncate(size int64) error {
 	return f.fs.do(Op{Kind: "truncate", Name: f.Name(), Size: size}, func() error { return f.File.Truncate(size) })
 }
 
+// Sync implements [File].
 func (f *observedFile) Sync() error {
 	return f.fs.do(Op{Kind: "sync", Name: f.Name()}, f.File.Sync)
 }

@@ -31,18 +31,36 @@ func (osFS) open(name string, flag int) (File, error) {
 	return osFile{f}, nil
 }
 
+// Create implements [FS].
 func (o osFS) Create(name string) (File, error) {
 	return o.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }
-func (o osFS) Open(name string) (File, error)           { return o.open(name, os.O_RDONLY) }
-func (o osFS) OpenReadWrite(name string) (File, error)  { return o.open(name, os.O_RDWR) }
-func (osFS) Rename(oldName, newName string) error       { return os.Rename(oldName, newName) }
-func (osFS) Remove(name string) error                   { return os.Remove(name) }
-func (osFS) RemoveAll(name string) error                { return os.RemoveAll(name) }
-func (osFS) MkdirAll(name string) error                 { return os.MkdirAll(name, dirPerm) }
-func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
-func (osFS) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
 
+// Open implements [FS].
+func (o osFS) Open(name string) (File, error) { return o.open(name, os.O_RDONLY) }
+
+// OpenReadWrite implements [FS].
+func (o osFS) OpenReadWrite(name string) (File, error) { return o.open(name, os.O_RDWR) }
+
+// Rename implements [FS].
+func (osFS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
+
+// Remove implements [FS].
+func (osFS) Remove(name string) error { return os.Remove(name) }
+
+// RemoveAll implements [FS].
+func (osFS) RemoveAll(name string) error { return os.RemoveAll(name) }
+
+// MkdirAll implements [FS].
+func (osFS) MkdirAll(name string) error { return os.MkdirAll(name, dirPerm) }
+
+// ReadDir implements [FS].
+func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+// Stat implements [FS].
+func (osFS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+// SyncDir implements [FS].
 func (osFS) SyncDir(name string) error {
 	d, err := os.Open(name)
 	if err != nil {
@@ -51,6 +69,7 @@ func (osFS) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Lock implements [FS].
 func (osFS) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, filePerm)
 	if err != nil {
