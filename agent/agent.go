@@ -164,9 +164,7 @@ func (a *Agent) runOnce(ctx context.Context) error {
 		return errors.Join(err, c.close())
 	}
 	c.shipper = shipper
-	if err := c.restore(ctx); err != nil {
-		return errors.Join(err, c.close())
-	}
+	c.restore()
 	shipCtx, stopShipper := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopShipper()
 	shipped := make(chan error, 1)

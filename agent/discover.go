@@ -182,7 +182,9 @@ func (c *collector) seen(t *tracked, found files.Found) {
 		return
 	}
 	if t.file == nil {
-		if found.Size > t.cursor.Pos && !(t.copied && t.final) || found.Size < t.cursor.Pos && !t.copied || found.ModifiedNs > t.closedModNs && t.closedModNs != 0 {
+		done := t.copied && t.final
+		touched := t.closedModNs != 0 && found.ModifiedNs > t.closedModNs
+		if touched || !done && found.Size != t.cursor.Pos {
 			c.wake(t)
 		}
 		return

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -50,7 +49,7 @@ func (c *collector) buildIndex(entries []registry.File) index {
 
 // restore finds the files of the registry again, and makes the batches that are not acknowledged
 // from them. It runs before anything is read or sent.
-func (c *collector) restore(ctx context.Context) error {
+func (c *collector) restore() {
 	entries := c.reg.Files()
 	x := c.buildIndex(entries)
 	byName := map[string]*input{}
@@ -59,9 +58,6 @@ func (c *collector) restore(ctx context.Context) error {
 	}
 	var lost []*tracked
 	for _, e := range entries {
-		if ctx.Err() != nil {
-			return nil
-		}
 		if e.Forked {
 			continue
 		}
@@ -85,7 +81,7 @@ func (c *collector) restore(ctx context.Context) error {
 		t.id, t.missing = id, time.Now()
 		c.add(t)
 	}
-	return c.rebuildPlans()
+	c.rebuildPlans()
 }
 
 // revive makes the tracked file of an entry.
@@ -173,7 +169,7 @@ func (c *collector) locate(t *tracked, x index) bool {
 }
 
 // rebuildPlans makes the batches of all plans and hands them to the shipper.
-func (c *collector) rebuildPlans() error {
+func (c *collector) rebuildPlans() {
 	needed := map[uint64]bool{}
 	for _, lane := range c.reg.Lanes() {
 		if len(lane.Plans) == 0 {
@@ -207,7 +203,6 @@ func (c *collector) rebuildPlans() error {
 			c.shut(t)
 		}
 	}
-	return nil
 }
 
 var errNowhere = errors.New("its bytes are nowhere to be found")

@@ -100,8 +100,7 @@ func (t *tracked) check(scratch *[files.HeadMax]byte, needs int64) (int64, error
 
 // truncatedUnless takes a short read for a truncation, and keeps other errors.
 func truncatedUnless(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if _, ok := errors.AsType[*os.PathError](err); ok {
 		return err
 	}
 	return errTruncated

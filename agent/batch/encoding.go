@@ -2,6 +2,7 @@ package batch
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -87,7 +88,7 @@ func (t *transcoder) decode(dst, src []byte, first bool) []byte {
 		switch {
 		case err == nil:
 			return dst
-		case err == transform.ErrShortDst: //nolint:errorlint // Transform returns this very value
+		case errors.Is(err, transform.ErrShortDst):
 		default:
 			dst = append(dst, "\uFFFD"...)
 			src = src[min(1, len(src)):]

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -53,7 +54,7 @@ const (
 // The lease is given back at once. It needs the file's owner or CAP_LEASE.
 func HasWriters(f *os.File) Writers {
 	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
-	if err == unix.EAGAIN { //nolint:errorlint // a plain errno
+	if errors.Is(err, unix.EAGAIN) {
 		return WritersSome
 	}
 	if err != nil {

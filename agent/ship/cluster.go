@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -234,9 +235,7 @@ func (c *cluster) install(brokers []*sarama.Broker, topics map[string]*Topic) {
 			c.brokers[b.ID()] = b.Addr()
 		}
 	}
-	for name, t := range topics {
-		c.topics[name] = t
-	}
+	maps.Copy(c.topics, topics)
 }
 
 // create makes a topic. Where that is forbidden, the cluster is asked to

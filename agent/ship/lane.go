@@ -80,7 +80,9 @@ func (l *lane) run(ctx context.Context) {
 	defer l.collect()
 	for ctx.Err() == nil {
 		if err := l.advance(ctx); err != nil {
-			l.s.outage.fail(l.name, err)
+			if !errors.Is(err, errNoTopic) { // keepMetadata says why it is not there
+				l.s.outage.fail(l.name, err)
+			}
 			l.s.askRefresh()
 			if l.retry.wait(ctx) != nil {
 				return

@@ -67,8 +67,9 @@ type Shipper struct {
 	mu      sync.Mutex
 	names   map[string]bool
 	lanes   map[registry.LaneKey]*lane
+	fresh   []*lane // not started yet
 	refresh chan struct{}
-	ctx     context.Context //nolint:containedctx // of Run: lanes are started as topics become known
+	started chan struct{} // there are fresh lanes
 	wg      sync.WaitGroup
 }
 
@@ -89,7 +90,7 @@ func New(o Options) (*Shipper, error) {
 	return &Shipper{
 		o: o, dial: dial, cluster: newCluster(o.Kafka, config), outage: newOutage(o.Logger),
 		slots: min(max(runtime.GOMAXPROCS(0), 1), 4), known: make(chan struct{}, 1), fatal: make(chan error, 1),
-		names: map[string]bool{}, lanes: map[registry.LaneKey]*lane{}, refresh: make(chan struct{}, 1),
+		names: map[string]bool{}, lanes: map[registry.LaneKey]*lane{}, refresh: make(chan struct{}, 1), started: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -155,7 +156,7 @@ func (s *Shipper) Submit(key registry.LaneKey, b *batch.Batch) {
 	l.enqueued(int64(b.Bytes()))
 }
 
-// lane returns the lane, starting it if Run has begun.
+// lane returns the lane; Run starts it.
 func (s *Shipper) lane(key registry.LaneKey) *lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,16 +164,13 @@ func (s *Shipper) lane(key registry.LaneKey) *lane {
 	if l == nil {
 		l = newLane(s, key, len(s.lanes)%s.slots)
 		s.lanes[key] = l
-		if s.ctx != nil {
-			s.start(l)
+		s.fresh = append(s.fresh, l)
+		select {
+		case s.started <- struct{}{}:
+		default:
 		}
 	}
 	return l
-}
-
-func (s *Shipper) start(l *lane) {
-	ctx := s.ctx
-	s.wg.Go(func() { l.run(ctx) })
 }
 
 // Run connects and ships until ctx ends. Batches that are not acknowledged by
@@ -180,22 +178,23 @@ func (s *Shipper) start(l *lane) {
 func (s *Shipper) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.mu.Lock()
-	s.ctx = ctx
-	for _, l := range s.lanes {
-		s.start(l)
-	}
-	s.mu.Unlock()
 	s.wg.Go(func() { s.keepMetadata(ctx) })
 	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-s.fatal:
+	for ctx.Err() == nil && err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-s.fatal:
+		case <-s.started:
+			s.mu.Lock()
+			fresh := s.fresh
+			s.fresh = nil
+			s.mu.Unlock()
+			for _, l := range fresh {
+				s.wg.Go(func() { l.run(ctx) })
+			}
+		}
 	}
 	cancel()
-	s.mu.Lock()
-	s.ctx = nil
-	s.mu.Unlock()
 	close(s.dial.stop)
 	s.cluster.close()
 	s.wg.Wait()
