@@ -26,6 +26,8 @@ const (
 	// tailOverlap is how far back a look goes for lines that became visible
 	// after newer ones.
 	tailOverlap = 15 * time.Second
+	// tailPastMax is how far back a tail may begin.
+	tailPastMax = time.Minute
 	// tailSeenMax bounds the ids that a tail remembers having sent.
 	tailSeenMax = 50_000
 	// pageSizeMax is the number of lines of one page.

@@ -19,9 +19,10 @@ type tailEvent struct {
 	Skipped int64 `json:"skipped"`
 }
 
-// tail answers /api/logs/tail?q=&index= with server-sent events: "lines" with
-// new lines, "problem" with an error, after which it goes on trying, "end" when
-// the page is to connect again.
+// tail answers /api/logs/tail?q=&index=&since= with server-sent events: "lines" with
+// lines that were ingested from since on (now without it, at most a minute
+// ago), "problem" with an error, after which it goes on trying, "end" when the
+// page is to connect again.
 func (c *Console) tail(w http.ResponseWriter, r *http.Request) {
 	q, err := parseQuery(r.URL.Query(), time.Now())
 	if err == nil {
@@ -123,26 +124,36 @@ func (s *eventStream) write(text string) error {
 type tailer struct {
 	query logquery.Query
 	began time.Time
+	// looked is set after the first look, which goes back to began.
+	looked bool
 	seen  map[string]time.Time
 }
 
 func newTailer(q logquery.Query, now time.Time) *tailer {
+	began := now
+	if !q.Since.IsZero() && q.Since.Before(now) {
+		began = q.Since
+	}
+	if oldest := now.Add(-tailPastMax); began.Before(oldest) {
+		began = oldest
+	}
 	q.TimeField, q.Size, q.Ascending, q.After = "event.ingested", tailLinesMax, false, nil
 	q.Until = time.Time{}
-	return &tailer{query: q, began: now, seen: map[string]time.Time{}}
+	return &tailer{query: q, began: began, seen: map[string]time.Time{}}
 }
 
 func (t *tailer) look(ctx context.Context, transport logquery.Transport, now time.Time) (tailEvent, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	t.query.Since = now.Add(-tailOverlap)
-	if t.began.After(t.query.Since) {
-		t.query.Since = t.began
+	t.query.Since = t.began
+	if from := now.Add(-tailOverlap); t.looked && from.After(t.began) {
+		t.query.Since = from
 	}
 	result, err := logquery.Search(ctx, transport, t.query)
 	if err != nil {
 		return tailEvent{}, err
 	}
+	t.looked = true
 	known := 0
 	event := tailEvent{Hits: []logquery.Hit{}}
 	for _, hit := range result.Hits {

@@ -15,6 +15,8 @@ export function localInput(date) {
 }
 export const number = (n) => Number(n).toLocaleString("en-US");
 
+export const plural = (n, word) => `${number(n)} ${word}${n === 1 ? "" : "s"}`;
+
 export function bytes(n) {
   if (n === null || n === undefined) return "–";
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

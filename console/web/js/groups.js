@@ -1,6 +1,6 @@
 import { h } from "./dom.js";
 import { get } from "./api.js";
-import { number } from "./format.js";
+import { number, plural } from "./format.js";
 import { Panel, head, num } from "./panel.js";
 
 /** GroupsView: consumer groups with lag; below each its partitions and members. */
@@ -11,7 +11,7 @@ export class GroupsView extends Panel {
 
   draw() {
     if (!this.groups) return;
-    this.note.textContent = `${number(this.groups.length)} groups, ${number(this.groups.reduce((n, g) => n + g.lag, 0))} records behind`;
+    this.note.textContent = `${plural(this.groups.length, "group")}, ${plural(this.groups.reduce((n, g) => n + g.lag, 0), "record")} behind`;
     if (!this.groups.length) { this.replace(h("div", { class: "empty" }, h("b", null, "No consumer groups yet"), h("span", null, "Pipelines and other consumers show up here with their lag."))); return; }
     this.replace(h("table", { class: "grid" }, head("Group", "State", ">Members", ">Partitions", ">Lag"),
       h("tbody", null, this.groups.map((g) => [

@@ -3,7 +3,7 @@ import { get, address } from "./api.js";
 import { List } from "./list.js";
 import { Histogram } from "./histogram.js";
 import { lineDetail } from "./detail.js";
-import { clock, day, flatten, kind, kinds, localInput, number, term } from "./format.js";
+import { clock, day, flatten, kind, kinds, localInput, number, plural, term } from "./format.js";
 
 const ranges = [["5m", "Last 5 minutes", 300], ["15m", "Last 15 minutes", 900], ["1h", "Last hour", 3600], ["6h", "Last 6 hours", 21600],
   ["24h", "Last 24 hours", 86400], ["7d", "Last 7 days", 604800], ["30d", "Last 30 days", 2592000], ["custom", "From … to …", 0]];
@@ -141,7 +141,7 @@ export class LogsView {
 
   showHistogram(data) {
     this.histogram.set(data);
-    this.total.textContent = data ? `${number(data.total)} ${data.total === 1 ? "line" : "lines"}` : "";
+    this.total.textContent = data ? plural(data.total, "line") : "";
     const sums = this.histogram.levels;
     this.legend.replaceChildren(...kinds.filter((k) => sums[k]).map((k) => h("button", {
       type: "button", title: k === "other" ? "Lines without a known level" : `Only ${k}`,
@@ -264,7 +264,10 @@ export class LogsView {
   }
 
   connect() {
-    const source = new EventSource(address("/api/logs/tail", { q: this.input.value.trim() }));
+    // From a little before the search on, so that nothing falls between; what
+    // is in the list already is known by its id.
+    const since = Math.max(this.question.to, Date.now() - 30e3) - 15e3;
+    const source = new EventSource(address("/api/logs/tail", { q: this.input.value.trim(), since }));
     this.source = source;
     source.addEventListener("open", () => { source.opened = true; });
     source.addEventListener("lines", (e) => {

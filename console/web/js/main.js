@@ -5,7 +5,7 @@ import { GroupsView } from "./groups.js";
 
 const views = { logs: LogsView, alerts: AlertsView, topics: TopicsView, groups: GroupsView };
 const main = document.getElementById("main");
-let view, name;
+let view, name, focusQuery = false;
 
 /** navigate changes the address; force shows it again even if it is the same. */
 function navigate(to, params, force) {
@@ -28,6 +28,16 @@ function show() {
   name = wanted;
   view = new views[wanted](params, navigate);
   main.replaceChildren(view.element);
+  if (focusQuery) typeQuery();
+}
+
+/** typeQuery puts the cursor into the search box, in the logs view. */
+function typeQuery() {
+  focusQuery = name !== "logs";
+  if (focusQuery) { navigate("logs"); return; }
+  const q = document.getElementById("query");
+  q.focus();
+  q.select();
 }
 
 /* theme: what the system says, until it is chosen */
@@ -63,8 +73,7 @@ document.addEventListener("keydown", (e) => {
   }
   if (e.key === "/") {
     e.preventDefault();
-    if (name !== "logs") navigate("logs");
-    queueMicrotask(() => requestAnimationFrame(() => { const q = document.getElementById("query"); q?.focus(); q?.select(); }));
+    typeQuery();
   } else if (e.key === "?") help.showModal();
   else if (e.key === "g") afterG = Date.now();
   else if (view.key(e)) e.preventDefault();

@@ -32,7 +32,7 @@ export class TopicsView extends Panel {
     const sum = (f) => shown.reduce((n, t) => n + (f(t) ?? 0), 0), known = shown.some((t) => t.records_per_second !== null);
     this.note.textContent = "";
     this.stats.replaceChildren(
-      stat(number(shown.length), "topics"), stat(number(sum((t) => t.records)), "records"), stat(bytes(sum((t) => t.size_bytes)), "on disk"),
+      stat(number(shown.length), shown.length === 1 ? "topic" : "topics"), stat(number(sum((t) => t.records)), "records"), stat(bytes(sum((t) => t.size_bytes)), "on disk"),
       stat(known ? `${rate(sum((t) => t.records_per_second))}/s` : "…", "records written"), stat(known ? `${bytes(sum((t) => t.bytes_per_second))}/s` : "…", "bytes written"));
     if (!shown.length) { this.replace(h("div", { class: "empty" }, h("b", null, "No topics yet"), h("span", null, "They appear with the first record, or by \"millrace topic create\"."))); return; }
     this.replace(h("table", { class: "grid" }, head("Topic", ">Partitions", ">Replicas", ">Records", ">Size", ">Records/s", ">Bytes/s", "Last minutes", "State"),
