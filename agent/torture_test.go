@@ -102,13 +102,18 @@ func (c *child) kill() int {
 		c.t.Fatal(err)
 	}
 	_ = c.cmd.Wait()
-	return pendingPlans(c.t, c.dir)
+	pending, _ := pendingPlans(c.t, c.dir, 0)
+	return pending
 }
 
-// pendingPlans looks into a copy of a registry.
-func pendingPlans(t *testing.T, dir string) int {
+// pendingPlans looks into a copy of a registry. It returns how many plans are unacknowledged whose id is at
+// least from, and the id of the next plan.
+func pendingPlans(t *testing.T, dir string, from uint64) (pending int, next uint64) {
 	t.Helper()
-	copied := t.TempDir()
+	copied, err := os.MkdirTemp(t.TempDir(), "registry")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := os.CopyFS(copied, os.DirFS(filepath.Join(dir, "registry"))); err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +122,14 @@ func pendingPlans(t *testing.T, dir string) int {
 		t.Fatal(err)
 	}
 	defer reg.Close()
-	n := 0
 	for _, l := range reg.Lanes() {
-		n += len(l.Plans)
+		for _, p := range l.Plans {
+			if p.ID >= from {
+				pending++
+			}
+		}
 	}
-	return n
+	return pending, reg.Meta().NextPlan
 }
 
 // holds reports whether the child has a file of that inode open.
@@ -498,8 +506,12 @@ func (x *torture) killer() int {
 		eventually(x.t, 60*time.Second, "the agent ships", func() bool { return x.seenTotal() > int64(i*3*x.lines/x.phases) })
 		x.alive.Lock()
 		x.freeze(true)
+		_, next := pendingPlans(x.t, x.child.dir, 0)
 		x.nextPhase()
-		eventually(x.t, 30*time.Second, "batches are unacknowledged", func() bool { return pendingPlans(x.t, x.child.dir) > 0 })
+		eventually(x.t, 30*time.Second, "batches are unacknowledged", func() bool {
+			pending, _ := pendingPlans(x.t, x.child.dir, next)
+			return pending > 0
+		})
 		pending := x.child.kill()
 		x.freeze(false)
 		if pending > 0 {
