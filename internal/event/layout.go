@@ -86,11 +86,14 @@ func epochLayout(unitDigits int) func(string, *time.Location, time.Time) (time.T
 	return func(s string, _ *time.Location, _ time.Time) (time.Time, bool) {
 		s, negative := strings.CutPrefix(s, "-")
 		whole, fraction, _ := strings.Cut(s, ".")
+		if whole == "" {
+			return time.Time{}, false
+		}
 		for range max(0, unitDigits+1-len(whole)) {
 			whole = "0" + whole
 		}
 		seconds, sub := whole[:max(0, len(whole)-unitDigits)], whole[max(0, len(whole)-unitDigits):]+fraction
-		if seconds == "" || len(seconds) > 12 || len(sub) > 40 || !allDigits(seconds) || !allDigits(sub) {
+		if len(seconds) > 12 || len(sub) > 40 || !allDigits(seconds) || !allDigits(sub) {
 			return time.Time{}, false
 		}
 		var n int64

@@ -83,12 +83,9 @@ func javaSequence(s string, depth int) (tokens []timeToken, rest string, err err
 		c := s[0]
 		switch {
 		case c == '\'':
-			text, after, ok := strings.Cut(s[1:], "'")
+			text, after, ok := javaQuoted(s)
 			if !ok {
 				return nil, "", fmt.Errorf("the layout has a ' without its end")
-			}
-			if text == "" {
-				text = "'"
 			}
 			tokens, s = append(tokens, timeToken{text: text}), after
 		case c == '[' && depth < 4 && strings.Contains(s, "]") && !startsBracketText(s):
@@ -115,6 +112,25 @@ func javaSequence(s string, depth int) (tokens []timeToken, rest string, err err
 		}
 	}
 	return tokens, "", nil
+}
+
+// javaQuoted reads a 'quoted' text; two quotes are one, inside it and alone.
+func javaQuoted(s string) (text, rest string, ok bool) {
+	if strings.HasPrefix(s, "''") {
+		return "'", s[2:], true
+	}
+	for at := 1; at < len(s); at++ {
+		switch {
+		case s[at] != '\'':
+			text += s[at : at+1]
+		case strings.HasPrefix(s[at:], "''"):
+			text += "'"
+			at++
+		default:
+			return text, s[at+1:], true
+		}
+	}
+	return "", "", false
 }
 
 // startsBracketText: a layout that is in brackets as a whole means the

@@ -21,10 +21,23 @@ func LeadingTime(line string, near time.Time) (time.Time, bool) {
 		head = head[:leadingBytesMax]
 	}
 	at := skipOpening(head, 0)
+	if n := timeKey(head[at:]); n > 0 {
+		at = skipOpening(head, at+n)
+	}
 	if t, ok := timeAt(head[at:], near); ok {
 		return t, true
 	}
 	return timeAfterWords(head, at, near)
+}
+
+// timeKey is the length of a key that a logfmt line gives its time.
+func timeKey(s string) int {
+	for _, key := range [...]string{"time=", "ts=", "t=", "timestamp=", "date=", "datetime=", "@timestamp="} {
+		if strings.HasPrefix(s, key) {
+			return len(key)
+		}
+	}
+	return 0
 }
 
 // wordsBefore is how many words may stand before the timestamp.

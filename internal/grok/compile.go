@@ -94,6 +94,9 @@ func compile(text string, captures int) (*program, error) {
 	if err != nil {
 		var se *syntax.Error
 		if errors.As(err, &se) {
+			if strings.Contains(se.Expr, "(?") {
+				return nil, errorf(0, "%s", se.Code) // what it shows is not what was written
+			}
 			return nil, errorf(0, "%s: %s", se.Code, se.Expr)
 		}
 		return nil, errorf(0, "%s", err)
