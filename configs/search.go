@@ -6,10 +6,10 @@ type Search struct {
 	// takes a free one.
 	Listen string `yaml:"listen"`
 	// RetentionTime is the age at which an index is deleted, measured from
-	// its newest event; 0 keeps it for ever.
+	// its newest event or its latest write, whichever is later; 0 keeps it for ever.
 	RetentionTime Duration `yaml:"retention_time"`
 	// RetentionSize bounds the bytes of all indices; the oldest are deleted
-	// first. 0 has no limit.
+	// first, and of the last one its oldest documents. 0 has no limit.
 	RetentionSize Size `yaml:"retention_size"`
 	// RefreshInterval is the longest time until an indexed document is found
 	// by a search.

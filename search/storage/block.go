@@ -199,3 +199,7 @@ func (b *Block) fetchSegment(rows []int, documents []Document) error {
 	}
 	return nil
 }
+
+// InMemory reports whether the block is part of the buffer, so that its columns cost
+// nothing to read.
+func (b *Block) InMemory() bool { return b.mem != nil }
