@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/record"
 	"github.com/millrace/millrace/test/peers"
@@ -24,6 +26,31 @@ import (
 // notifiers of its own.
 func TestWithApacheKafka(t *testing.T) {
 	testCluster(t, func(t *testing.T) string { return peers.Kafka(t).Bootstrap })
+}
+
+// TestWithMillrace is the same against this product's own broker.
+func TestWithMillrace(t *testing.T) {
+	testCluster(t, startMillrace)
+}
+
+func startMillrace(t *testing.T) string {
+	t.Helper()
+	cfg := configs.Default().Broker
+	cfg.Listen = "127.0.0.1:0"
+	n, err := broker.New(cfg, broker.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the broker ended: %v", err)
+		}
+	})
+	return n.Addr()
 }
 
 func testCluster(t *testing.T, start func(t *testing.T) string) {

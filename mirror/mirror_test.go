@@ -19,6 +19,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/kafka"
 	"github.com/millrace/millrace/test/peers"
@@ -268,11 +269,43 @@ func withoutRepeats(all []string) []string {
 	return once
 }
 
-func TestBetweenTwoClusters(t *testing.T) {
+// TestFromKafkaToMillrace is from Apache Kafka to this product's broker and back.
+func TestFromKafkaToMillrace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: -short starts no servers")
 	}
-	a, b := open(t, peers.Kafka(t).Bootstrap), open(t, secondKafka(t))
+	between(t, open(t, peers.Kafka(t).Bootstrap), open(t, startMillrace(t)))
+}
+
+func startMillrace(t *testing.T) string {
+	t.Helper()
+	cfg := configs.Default().Broker
+	cfg.Listen = "127.0.0.1:0"
+	n, err := broker.New(cfg, broker.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the broker ended: %v", err)
+		}
+	})
+	return n.Addr()
+}
+
+func TestBetweenTwoKafkas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: -short starts no servers")
+	}
+	between(t, open(t, peers.Kafka(t).Bootstrap), open(t, secondKafka(t)))
+}
+
+func between(t *testing.T, a, b *cluster) {
+	t.Helper()
 	t.Run("ThereAndBack", func(t *testing.T) { thereAndBack(t, a, b) })
 	t.Run("LoopIsRefused", func(t *testing.T) { loopIsRefused(t, a, b) })
 	t.Run("SameClusterIsRefused", func(t *testing.T) {
