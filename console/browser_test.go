@@ -18,9 +18,11 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/elastic"
 	"github.com/millrace/millrace/internal/kafka"
+	"github.com/millrace/millrace/search"
 	"github.com/millrace/millrace/test/peers"
 )
 
@@ -246,6 +248,37 @@ func TestBrowserWithPeers(t *testing.T) {
 	k := configs.Kafka{Brokers: []string{peers.Kafka(t).Bootstrap}, ClientID: "console-test"}
 	e := configs.Elasticsearch{Addresses: []string{peers.Elasticsearch(t).URL}}
 	driveConsole(t, k, e)
+}
+
+func TestBrowserWithOwnNodes(t *testing.T) {
+	cfg, logger := configs.Default(), slog.New(slog.DiscardHandler)
+	cfg.Broker.Listen, cfg.Search.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	b, err := broker.New(cfg.Broker, broker.Options{Dir: t.TempDir(), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, b.Run)
+	s, err := search.New(cfg.Search, search.Options{Dir: t.TempDir(), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, s.Run)
+	driveConsole(t, configs.Kafka{Brokers: []string{b.Addr()}, ClientID: "console-test"}, configs.Elasticsearch{Addresses: []string{"http://" + s.Addr()}})
+}
+
+// start runs a part until the test ends.
+func start(t *testing.T, run func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
 }
 
 // driveConsole goes through the whole page as a person does.

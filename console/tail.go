@@ -126,7 +126,7 @@ type tailer struct {
 	began time.Time
 	// looked is set after the first look, which goes back to began.
 	looked bool
-	seen  map[string]time.Time
+	seen   map[string]time.Time
 }
 
 func newTailer(q logquery.Query, now time.Time) *tailer {

@@ -1,16 +1,26 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/cmd/millrace/client"
+	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/internal/elastic"
+	"github.com/millrace/millrace/search"
 	"github.com/millrace/millrace/test/peers"
 )
 
@@ -77,4 +87,97 @@ func TestScriptsAlone(t *testing.T) {
 func TestScriptsWithApacheKafka(t *testing.T) {
 	kafka := peers.Kafka(t)
 	run(t, "testdata/kafka", "BROKERS="+kafka.Bootstrap)
+}
+
+func TestScriptsWithElasticsearch(t *testing.T) {
+	runSearches(t, peers.Elasticsearch(t).URL)
+}
+
+// runSearches indexes lines as a pipeline does and runs the scripts over them.
+func runSearches(t *testing.T, url string) {
+	t.Helper()
+	es, err := elastic.NewClient(configs.Elasticsearch{Addresses: []string{url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := elastic.EnsureTemplate(t.Context(), es, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	stamp := func(ago time.Duration) string { return now.Add(-ago).Format("2006-01-02T15:04:05.000Z") }
+	var body bytes.Buffer
+	n := 0
+	add := func(at, level, host, message string) {
+		doc := map[string]any{
+			"@timestamp": at, "message": message, "host": map[string]any{"name": host},
+			"log": map[string]any{"offset": n, "file": map[string]any{"id": "f1", "path": "/var/log/a.log"}},
+		}
+		if level != "" {
+			doc["log"].(map[string]any)["level"] = level
+		}
+		enc := json.NewEncoder(&body)
+		for _, v := range []any{map[string]any{"create": map[string]any{"_index": "millrace-web-2026.03.01", "_id": fmt.Sprintf("f1:%d", n)}}, doc} {
+			if err := enc.Encode(v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n++
+	}
+	add("2026-01-15T12:00:00.000Z", "INFO", "web-1", "ancient line")
+	add(stamp(20*time.Minute), "ERROR", "web-1", "first timeout\nat com.example.A")
+	add(stamp(15*time.Minute), "INFO", "web-1", "timeout is set to 5s")
+	add(stamp(10*time.Minute), "ERROR", "web-1", "second timeout")
+	add(stamp(9*time.Minute), "", "web-2", "no level")
+	add(stamp(8*time.Minute), "INFO", "web-2", "hostile \x1b[2J\x1b]0;title\a")
+	for i := range 2600 {
+		add(stamp(2*time.Hour+time.Duration(i/10)*time.Millisecond), "DEBUG", "web-3", fmt.Sprintf("bulk %d", i))
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/_bulk?refresh=true", &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ Errors bool }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Errors || resp.StatusCode != http.StatusOK {
+		t.Fatalf("index lines: %d, errors %v, %v", resp.StatusCode, answer.Errors, err)
+	}
+	run(t, "testdata/elasticsearch", "ELASTICSEARCH="+url, "FIRST="+stamp(20*time.Minute), "SECOND="+stamp(10*time.Minute))
+}
+
+// TestScriptsWithOwnNodes runs the same scripts against Millrace's broker and search node.
+func TestScriptsWithOwnNodes(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	cfg := configs.Default()
+	cfg.Broker.Listen, cfg.Search.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	b, err := broker.New(cfg.Broker, broker.Options{Dir: t.TempDir(), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, b.Run)
+	s, err := search.New(cfg.Search, search.Options{Dir: t.TempDir(), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, s.Run)
+	t.Run("broker", func(t *testing.T) { run(t, "testdata/kafka", "BROKERS="+b.Addr()) })
+	t.Run("search", func(t *testing.T) { runSearches(t, "http://"+s.Addr()) })
+}
+
+// serve runs a node until the test ends.
+func serve(t *testing.T, node func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- node(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("node: %v", err)
+		}
+	})
 }
