@@ -151,7 +151,10 @@ func TestRealFileSystem(t *testing.T) {
 	if got := readAll(t, l, 0, 400); len(got) != 200 {
 		t.Fatalf("%d records", len(got))
 	}
-	if n := len(s.handles.ring); n > 2 {
+	s.handles.mu.Lock()
+	n := len(s.handles.ring)
+	s.handles.mu.Unlock()
+	if n > 2 {
 		t.Fatalf("%d files are open", n)
 	}
 	mustClose(t, s)

@@ -242,7 +242,7 @@ func (r *recovery) trust(seg *segment) error {
 		r.l.store.log.Warn("index is rebuilt", "topic", r.l.id.Topic, "partition", r.l.id.Partition, "file", seg.path(suffix))
 		x, err := seg.rebuildIndex()
 		if err != nil {
-			return &CorruptionError{File: seg.path(suffixLog), Offset: seg.base, Reason: err.Error()}
+			return err
 		}
 		return errors.Join(
 			writeFile(r.l.store.fs, seg.path(suffixIndex), appendOffsetEntries(nil, x.offsets.view()), false),

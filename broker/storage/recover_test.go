@@ -329,3 +329,23 @@ func TestDeleteLog(t *testing.T) {
 	}
 	mustClose(t, s)
 }
+
+// TestBitRotIsNotServed damages a batch in the middle of a closed segment:
+// what comes before it is read, it itself and the log's answers about it are errors.
+func TestBitRotIsNotServed(t *testing.T) {
+	mem, clock, _ := crashedLog(t, smallConfig(), DurabilityFsync)
+	s := mustOpen(t, testConfig(mem, clock))
+	l, _ := s.Log(tp0)
+	first := l.list()[0]
+	overwrite(t, mem, first.path(suffixLog), first.size.Load()/2, []byte("rot"))
+	records, err := tryReadAll(l, 0, 1<<20)
+	damage, ok := errors.AsType[*CorruptionError](err)
+	if !ok || damage.File != first.path(suffixLog) || int64(len(records)) != damage.Offset || len(records) == 0 {
+		t.Fatalf("%d records, then %v", len(records), err)
+	}
+	next := l.list()[1].base
+	if got := readAll(t, l, next, 1<<20); int64(len(got)) != l.LogEnd()-next {
+		t.Fatalf("%d records after the damaged segment", len(got))
+	}
+	mustClose(t, s)
+}

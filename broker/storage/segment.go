@@ -160,9 +160,10 @@ func (s *segment) readOffsetIndex() ([]offsetEntry, error) {
 		}
 	}
 	x, rebuildErr := s.rebuildIndex()
-	if rebuildErr != nil {
+	if rebuildErr != nil && !errors.As(rebuildErr, new(*CorruptionError)) {
 		return nil, errors.Join(err, rebuildErr)
 	}
+	// What lies before damage can be read; who reads further will meet it.
 	return x.offsets.view(), nil
 }
 
@@ -181,7 +182,7 @@ func (s *segment) timeEntries() ([]timeEntry, error) {
 		}
 	}
 	x, rebuildErr := s.rebuildIndex()
-	if rebuildErr != nil {
+	if rebuildErr != nil && !errors.As(rebuildErr, new(*CorruptionError)) {
 		return nil, errors.Join(err, rebuildErr)
 	}
 	return x.times.view(), nil
@@ -206,7 +207,8 @@ func (s *segment) maxTimestamp() (timestamp, lastOffset int64, err error) {
 	return s.times.max, s.times.maxOffset, nil
 }
 
-// rebuildIndex makes both indexes from the batches of the log file.
+// rebuildIndex makes both indexes from the batches of the log file. With a
+// [*CorruptionError] come the entries before the damage.
 func (s *segment) rebuildIndex() (_ *segmentIndex, err error) {
 	f, err := s.fs.Open(s.path(suffixLog))
 	if err != nil {
@@ -215,17 +217,22 @@ func (s *segment) rebuildIndex() (_ *segmentIndex, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	x := &segmentIndex{}
 	top, topOffset := int64(batch.NoTimestamp), int64(-1)
+	next, end := s.base, int64(0)
 	err = scanFile(f, 0, s.size.Load(), func(b batch.Batch, position int64) error {
 		if t := effectiveMaxTimestamp(&b.Header); t > top {
 			top, topOffset = t, b.LastOffset()
 		}
 		x.add(s.base, b.LastOffset(), position, int64(len(b.Raw)), DefaultLogConfig().IndexIntervalBytes, top, topOffset)
+		next, end = b.LastOffset()+1, position+int64(len(b.Raw))
 		return nil
 	})
+	x.addTime(s.base, top, topOffset)
+	if isDamage(err) {
+		return x, &CorruptionError{File: s.path(suffixLog), Position: end, Offset: next, Reason: err.Error()}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("rebuild index of %s: %w", s.path(suffixLog), err)
 	}
-	x.addTime(s.base, top, topOffset)
 	return x, nil
 }
 
