@@ -31,7 +31,7 @@ func Open(cfg Config) (*Store, error) {
 	s.handles = handleCache{openMax: cfg.OpenFilesMax, metrics: s.metrics}
 	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: &s.buffers}
 	s.maintain, s.stop = make(chan struct{}, 1), make(chan struct{})
-	if err := makeDir(s.fs, filepath.Clean(cfg.Dir)); err != nil {
+	if err := vfs.MkdirAllDurable(s.fs, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("open data directory: %w", err)
 	}
 	if err := s.lockDir(); err != nil {
@@ -44,22 +44,6 @@ func Open(cfg Config) (*Store, error) {
 	s.background.Go(func() { s.runFlusher(s.stop) })
 	s.background.Go(func() { s.runMaintenance(s.stop) })
 	return s, nil
-}
-
-// makeDir makes a directory and its parents, and their names durable.
-func makeDir(fsys vfs.FS, dir string) error {
-	parent := filepath.Dir(dir)
-	if there, err := exists(fsys, parent); err != nil {
-		return err
-	} else if !there {
-		if err := makeDir(fsys, parent); err != nil {
-			return err
-		}
-	}
-	if err := fsys.MkdirAll(dir); err != nil {
-		return err
-	}
-	return fsys.SyncDir(parent)
 }
 
 func (c Config) withDefaults() Config {
