@@ -215,7 +215,7 @@ output:
 
 	until(t, "default pipeline's documents", func() bool { return countOf(t, es.URL, "millrace-logs-*", `{"match_all":{}}`) == len(lines) })
 	until(t, "web pipeline's documents", func() bool { return countOf(t, es.URL, "millrace-web-*", `{"match_all":{}}`) == 3 })
-	if n := countOf(t, es.URL, "millrace-logs-2026.03.01", `{"term":{"log.level":"error"}}`); n != 1000 {
+	if n := countOf(t, es.URL, "millrace-logs-2026.03.01", `{"term":{"log.level":"ERROR"}}`); n != 1000 {
 		t.Errorf("log.level error: %d documents, want 1000", n)
 	}
 	checkDefaultDocuments(t, es.URL)
@@ -245,7 +245,7 @@ func checkDefaultDocuments(t *testing.T, es string) {
 	t.Helper()
 	opened := hits(t, es, "millrace-logs-*", `{"term":{"nested.a.b":1}}`)
 	if len(opened) != 1 || dig(opened[0], "json.host") != "other" || dig(opened[0], "json.user") != "bob" ||
-		dig(opened[0], "host.name") != "web-1" || dig(opened[0], "log.level") != "warning" || dig(opened[0], "service.name") != "shop" {
+		dig(opened[0], "host.name") != "web-1" || dig(opened[0], "log.level") != "warn" || dig(opened[0], "service.name") != "shop" {
 		t.Errorf("JSON line: %v", opened)
 	}
 	clash := hits(t, es, "millrace-logs-*", `{"term":{"tags":"mapping_failure"}}`)

@@ -78,21 +78,36 @@ func New(cfg Config, opts Options) (*Pipelines, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pipeline %s: %w", def.Name, err)
 		}
-		out := *def.Output.Elasticsearch
-		if out.Index == "" {
-			out.Index = "millrace-" + def.Name
-		}
+		out := withDefaults(*def.Output.Elasticsearch, "millrace-"+def.Name)
 		p.add(cfg.Kafka, runnerConfig{
 			name: def.Name, chain: chain, output: out, startAtEnd: def.Input.StartAt == "end",
 			selects: func(topic string) bool { return all.namedBy(i, topic) },
 		}, m)
 	}
 	if cfg.Default.Enabled {
-		out := configs.DefaultElasticsearchOutput()
-		out.Index = defaultIndex
+		out := withDefaults(configs.ElasticsearchOutput{}, defaultIndex)
 		p.add(cfg.Kafka, runnerConfig{name: defaultName, chain: event.DefaultChain(), output: out, selects: all.isDefault}, m)
 	}
 	return p, nil
+}
+
+// withDefaults fills in what a configuration that was not loaded from a file
+// leaves out.
+func withDefaults(out configs.ElasticsearchOutput, index string) configs.ElasticsearchOutput {
+	def := configs.DefaultElasticsearchOutput()
+	if out.Index == "" {
+		out.Index = index
+	}
+	if out.BulkSize <= 0 {
+		out.BulkSize = def.BulkSize
+	}
+	if out.BulkCount <= 0 {
+		out.BulkCount = def.BulkCount
+	}
+	if out.BulkInterval <= 0 {
+		out.BulkInterval = def.BulkInterval
+	}
+	return out
 }
 
 func (p *Pipelines) add(kafka configs.Kafka, rc runnerConfig, m *metrics) {

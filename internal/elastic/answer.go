@@ -67,6 +67,15 @@ func (c *errorCause) text() string {
 	return out
 }
 
+// isElastic reports whether an error answer is Elasticsearch's own and not that
+// of something before it.
+func isElastic(body []byte) bool {
+	var answer struct {
+		Error errorCause `json:"error"`
+	}
+	return json.Unmarshal(body, &answer) == nil && answer.Error.Type != ""
+}
+
 // reasonOf reads the reason out of an error answer.
 func reasonOf(body []byte, status string) string {
 	var answer struct {

@@ -40,7 +40,7 @@ func stripped(doc []byte, reason string) (out []byte, ok bool) {
 		}
 	}
 	ev.AddTag(TagMappingFailure)
-	ev.SetString(event.FieldErrorMessage, cut(reason))
+	ev.SetString(event.FieldErrorMessage, shortened(reason))
 	return ev.AppendJSON(nil), true
 }
 
@@ -64,7 +64,7 @@ func lookup(doc map[string]any, name string) (event.Value, bool) {
 	}
 }
 
-func cut(reason string) string {
+func shortened(reason string) string {
 	if len(reason) <= reasonLengthMax {
 		return reason
 	}

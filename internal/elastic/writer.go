@@ -119,7 +119,7 @@ func (w *Writer) try(ctx context.Context, b *Batch, again bool, res *Result) (re
 }
 
 // send makes one request. problem is empty when outcomes has one entry for each
-// document.
+// document. status is 0 where the server itself gave no answer.
 func (w *Writer) send(ctx context.Context, b *Batch) (status int, outcomes []outcome, problem string) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -133,7 +133,11 @@ func (w *Writer) send(ctx context.Context, b *Batch) (status int, outcomes []out
 		return resp.StatusCode, nil, "read the answer: " + err.Error()
 	}
 	if resp.StatusCode != http.StatusOK {
-		return resp.StatusCode, nil, reasonOf(body, resp.Status())
+		status = resp.StatusCode
+		if status == http.StatusBadRequest && !isElastic(body) {
+			status = 0 // a proxy's, say; nothing is wrong with the documents
+		}
+		return status, nil, reasonOf(body, resp.Status())
 	}
 	outcomes, err = parseBulkAnswer(body, b.Len())
 	if err != nil {
@@ -151,7 +155,7 @@ func closeBody(resp *esapi.Response) {
 // to the document that is to blame.
 func (w *Writer) split(ctx context.Context, b *Batch, status int, problem string, res *Result) (*Batch, bool, error) {
 	if b.Len() == 1 {
-		return nil, true, w.writeStripped(ctx, b, 0, outcome{status: status, reason: problem}, res)
+		return &Batch{}, true, w.writeStripped(ctx, b, 0, outcome{status: status, reason: problem}, res)
 	}
 	half := b.Len() / 2
 	for _, span := range [2][2]int{{0, half}, {half, b.Len()}} {
@@ -165,7 +169,7 @@ func (w *Writer) split(ctx context.Context, b *Batch, status int, problem string
 			return nil, false, err
 		}
 	}
-	return nil, true, nil
+	return &Batch{}, true, nil
 }
 
 func (r *Result) add(o Result) {

@@ -5,47 +5,31 @@ import "strings"
 // levelBytesMax is how far into a line its level is looked for.
 const levelBytesMax = 160
 
-// levelWord returns the level that a word stands for; "" for none.
-func levelWord(word string) string {
+// isLevelWord reports whether a word, in any case, is the name of a level.
+func isLevelWord(word string) bool {
 	const lengthMax = 13
 	if len(word) < 3 || len(word) > lengthMax {
-		return ""
+		return false
 	}
 	var buf [lengthMax]byte
 	for i := range len(word) {
 		buf[i] = word[i] | 0x20
 	}
 	switch string(buf[:len(word)]) {
-	case "trace", "finest", "finer":
-		return "trace"
-	case "debug", "dbg", "fine", "verbose":
-		return "debug"
-	case "info", "inf", "information", "informational":
-		return "info"
-	case "notice":
-		return "notice"
-	case "warn", "warning", "wrn":
-		return "warning"
-	case "error", "err", "eror":
-		return "error"
-	case "severe", "critical", "crit":
-		return "critical"
-	case "alert":
-		return "alert"
-	case "emerg", "emergency", "panic":
-		return "emergency"
-	case "fatal":
-		return "fatal"
+	case "trace", "finest", "finer", "debug", "dbg", "fine", "verbose", "info", "inf", "information", "informational",
+		"notice", "warn", "warning", "wrn", "error", "err", "eror", "severe", "critical", "crit", "alert",
+		"emerg", "emergency", "panic", "fatal":
+		return true
 	}
-	return ""
+	return false
 }
 
 // FindLevel returns the level that a line names near its beginning: a word in
 // capital letters (ERROR), one in brackets ([error], <warn>), one after
 // "level=" or "severity:", or the letter that klog begins a line with. A plain
-// word of a sentence ("no error found") does not count. The result is one of
-// trace, debug, info, notice, warning, error, critical, alert, emergency,
-// fatal, or "".
+// word of a sentence ("no error found") does not count. The result is the word as
+// the line has it, as ECS asks for log.level; a klog letter becomes info,
+// warning, error or fatal; "" is none.
 func FindLevel(line string) string {
 	head := line[:min(len(line), levelBytesMax)]
 	for at := 0; at < len(head); {
@@ -57,8 +41,8 @@ func FindLevel(line string) string {
 		for end < len(head) && isLetter(head[end]) {
 			end++
 		}
-		if level := levelWord(head[at:end]); level != "" && isLevelAt(head, at, end) {
-			return level
+		if word := head[at:end]; isLevelWord(word) && isLevelAt(head, at, end) {
+			return word
 		}
 		at = end
 	}
@@ -127,7 +111,9 @@ func klogLevel(line string) string {
 func levelOf(v Value) string {
 	switch v.kind {
 	case KindString:
-		return levelWord(strings.TrimSpace(v.str))
+		if word := strings.TrimSpace(v.str); isLevelWord(word) {
+			return word
+		}
 	case KindInt:
 		switch int64(v.num) {
 		case 10:

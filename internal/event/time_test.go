@@ -171,27 +171,27 @@ func TestLayoutErrors(t *testing.T) {
 
 func TestFindLevel(t *testing.T) {
 	for line, want := range map[string]string{
-		"2026-02-03 04:05:06,123 INFO [main] x":           "info",
-		"2026-02-03 04:05:06,123 - WARN  [x]":             "warning",
+		"2026-02-03 04:05:06,123 INFO [main] x":           "INFO",
+		"2026-02-03 04:05:06,123 - WARN  [x]":             "WARN",
 		"[Sun Dec 04 04:47:44 2005] [error] mod_x failed": "error",
 		"[Sun Dec 04 04:47:44 2005] [core:notice] x":      "notice",
 		"level=error msg=x":                               "error",
-		`ts=1 level="warn" msg=x`:                         "warning",
+		`ts=1 level="warn" msg=x`:                         "warn",
 		"severity: debug":                                 "",
 		"E0203 04:05:06.000123   7 main.go:1] x":          "error",
-		"<warn> x":                                        "warning",
-		"FATAL: database is gone":                         "fatal",
-		"ERROR|shop|x":                                    "error",
+		"<warn> x":                                        "warn",
+		"FATAL: database is gone":                         "FATAL",
+		"ERROR|shop|x":                                    "ERROR",
 		"main: panic is not capital":                      "",
 		"no error found, all information is here":         "",
-		"INFORMATION DESK":                                "info",
+		"INFORMATION DESK":                                "INFORMATION",
 		"Error: it failed":                                "",
-		"x SEVERE y":                                      "critical",
+		"x SEVERE y":                                      "SEVERE",
 		"":                                                "",
 		strings.Repeat("x", 200) + " ERROR":               "",
 		"TERROR":                                          "",
-		"(CRITICAL) x":                                    "critical",
-		"[ERROR ] x":                                      "error",
+		"(CRITICAL) x":                                    "CRITICAL",
+		"[ERROR ] x":                                      "ERROR",
 	} {
 		if got := FindLevel(line); got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)
@@ -201,9 +201,9 @@ func TestFindLevel(t *testing.T) {
 
 func TestDefaultChain(t *testing.T) {
 	for line, want := range map[string]string{
-		`2026-02-03 04:05:06,123 ERROR x`: `{"@timestamp":"2026-02-03T04:05:06.123Z","log":{"level":"error"}}`,
+		`2026-02-03 04:05:06,123 ERROR x`: `{"@timestamp":"2026-02-03T04:05:06.123Z","log":{"level":"ERROR"}}`,
 		`plain`:                           `{}`,
-		`{"time":"2026-02-03T04:05:06Z","level":"WARN","msg":"m"}`:                                       `{"@timestamp":"2026-02-03T04:05:06.000Z","level":"WARN","log":{"level":"warning"},"msg":"m","time":"2026-02-03T04:05:06Z"}`,
+		`{"time":"2026-02-03T04:05:06Z","level":"WARN","msg":"m"}`:                                       `{"@timestamp":"2026-02-03T04:05:06.000Z","level":"WARN","log":{"level":"WARN"},"msg":"m","time":"2026-02-03T04:05:06Z"}`,
 		`{"@timestamp":"2026-02-03T04:05:06Z","log.level":"info","message":"m","ecs":{"version":"1.6"}}`: `{"@timestamp":"2026-02-03T04:05:06.000Z","ecs":{"version":"1.6"},"json":{"message":"m"},"log":{"level":"info"}}`,
 		`{"ts":1770091506.25,"level":50}`:                                                                `{"@timestamp":"2026-02-03T04:05:06.250Z","level":50,"log":{"level":"error"},"ts":1770091506.25}`,
 		`{"time":1770091506123,"log":{"level":"debug"}}`:                                                 `{"@timestamp":"2026-02-03T04:05:06.123Z","log":{"level":"debug"},"time":1770091506123}`,
