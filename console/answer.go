@@ -79,5 +79,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) //nolint:errcheck // a client that has gone needs no answer
+	_, _ = w.Write(body) // a client that has gone needs no answer
 }

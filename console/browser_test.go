@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -132,9 +133,7 @@ func document(at time.Time, n int, level, message string, more map[string]any) m
 		"host": map[string]any{"name": "web-1"}, "service": map[string]any{"name": "orders"}, "agent": map[string]any{"id": "a1"},
 		"event": map[string]any{"ingested": time.Now().UTC().Format("2006-01-02T15:04:05.000Z")},
 	}
-	for k, v := range more {
-		doc[k] = v
-	}
+	maps.Copy(doc, more)
 	return doc
 }
 

@@ -161,5 +161,5 @@ func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) //nolint:errcheck // a client that has gone needs no answer
+	_, _ = io.WriteString(w, text) // a client that has gone needs no answer
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -55,9 +56,7 @@ func TestGuard(t *testing.T) {
 	for _, tt := range tests {
 		r := httptest.NewRequest(tt.method, "http://placeholder"+tt.path, nil)
 		r.Host = tt.host
-		for k, v := range tt.headers {
-			r.Header[k] = v
-		}
+		maps.Copy(r.Header, tt.headers)
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		if w.Code != tt.want {

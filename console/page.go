@@ -54,7 +54,7 @@ func pageHandler() http.Handler {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		_, _ = w.Write(f.body) //nolint:errcheck // a client that has gone needs no answer
+		_, _ = w.Write(f.body) // a client that has gone needs no answer
 	})
 }
 

@@ -62,10 +62,10 @@ func (c *Console) runTail(ctx context.Context, stream *eventStream, t *tailer) {
 	for {
 		select {
 		case <-ctx.Done():
-			_ = stream.send("end", struct{}{}) //nolint:errcheck // a client that has gone needs none
+			_ = stream.send("end", struct{}{}) // a client that has gone needs none
 			return
 		case <-c.ending:
-			_ = stream.send("end", struct{}{}) //nolint:errcheck // a client that has gone needs none
+			_ = stream.send("end", struct{}{}) // a client that has gone needs none
 			return
 		case now := <-ticker.C:
 			event, err := t.look(ctx, c.logs, now)

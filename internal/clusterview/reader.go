@@ -69,7 +69,7 @@ func (v *View) Read(ctx context.Context, o ReadOptions, fn func(Record) error) e
 		r.positions = append(r.positions, p)
 	}
 	err := r.run(ctx)
-	if errors.Is(err, ErrStop) || (err != nil && ctx.Err() != nil) {
+	if errors.Is(err, ErrStop) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
 	return err
@@ -94,9 +94,9 @@ type reader struct {
 // run fetches from all leaders at once, hands on what came, and begins again.
 func (r *reader) run(ctx context.Context) error {
 	failures := 0
-	for {
+	for ctx.Err() == nil {
 		open := r.open()
-		if len(open) == 0 || ctx.Err() != nil {
+		if len(open) == 0 {
 			return nil
 		}
 		retry, progress, err := r.round(ctx, open)
@@ -115,23 +115,20 @@ func (r *reader) run(ctx context.Context) error {
 		if failures == 1 && r.options.Warn != nil {
 			r.options.Warn(fmt.Errorf("%w; trying again", retry))
 		}
-		if err := wait(ctx, readBackoff); err != nil {
-			return err
-		}
+		wait(ctx, readBackoff)
 		if err := r.view.client.RefreshMetadata(r.topics()...); err != nil && errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 			return fmt.Errorf("topic %q %w any more", r.positions[0].topic, ErrNoTopic)
 		}
 	}
+	return nil
 }
 
-func wait(ctx context.Context, d time.Duration) error {
+func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
 	case <-t.C:
-		return nil
 	}
 }
 
@@ -180,7 +177,7 @@ func (r *reader) round(ctx context.Context, open []*readPosition) (retry error, 
 		if f.err != nil {
 			retry = Explain(f.err, []string{f.broker.Addr()})
 			// The next leader lookup opens it again.
-			_ = f.broker.Close() //nolint:errcheck // the connection is broken already
+			_ = f.broker.Close() // the connection is broken already
 			continue
 		}
 		got, passing, err := r.deliver(ctx, f)

@@ -154,7 +154,7 @@ func copyFile(from, to string) (err error) {
 		return err
 	}
 	if _, err := io.Copy(out, in); err != nil {
-		_ = out.Close() //nolint:errcheck // the copy has failed already
+		_ = out.Close() // the copy has failed already
 		return err
 	}
 	return out.Close()

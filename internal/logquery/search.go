@@ -164,8 +164,8 @@ func refusal(status int, body []byte) error {
 	case http.StatusBadRequest:
 		return fmt.Errorf("%w: %s", ErrQuery, reason)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("Elasticsearch refuses access (%d): set elasticsearch.username and password, or api_key", status)
+		return fmt.Errorf("access to Elasticsearch is refused (%d): set elasticsearch.username and password, or api_key", status)
 	default:
-		return fmt.Errorf("Elasticsearch answers %d: %s", status, reason)
+		return fmt.Errorf("answer %d of Elasticsearch: %s", status, reason)
 	}
 }

@@ -111,7 +111,7 @@ func consumeTopic(cmd *cobra.Command, v *clusterview.View, topic string, o *cons
 		}
 	}
 	return v.Read(cmd.Context(), read, func(r clusterview.Record) error {
-		_, err := out.print(r)
+		_, err := out.write(r)
 		return err
 	})
 }

@@ -131,7 +131,7 @@ func (h *groupHandler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.
 	}
 	committed := time.Now()
 	err = h.view.Read(s.Context(), read, func(r clusterview.Record) error {
-		printed, err := h.out.print(r)
+		printed, err := h.out.write(r)
 		if printed {
 			s.MarkOffset(r.Topic, r.Partition, r.Offset+1, "")
 		}

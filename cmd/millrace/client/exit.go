@@ -59,9 +59,8 @@ func cobraUsage(err error) bool {
 // PrintError writes the error to w in one line. The problems of a
 // configuration file keep a line each.
 func PrintError(w io.Writer, err error) {
-	var fields configs.Errors
 	text := err.Error()
-	if !errors.As(err, &fields) {
+	if _, ok := errors.AsType[configs.Errors](err); !ok {
 		lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 		for i := range lines {
 			lines[i] = strings.TrimSpace(lines[i])

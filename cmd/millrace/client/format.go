@@ -106,10 +106,10 @@ func newRecordWriter(w io.Writer, format string, asJSON, flushes bool, count int
 	return &recordWriter{w: bufio.NewWriterSize(w, 64<<10), parts: parts, json: asJSON, flushes: flushes, count: count}, nil
 }
 
-// print writes one record and returns [clusterview.ErrStop] with the last one
+// write prints one record and returns [clusterview.ErrStop] with the last one
 // that is wanted. It may be called concurrently. A record beyond the count is
 // refused with printed false.
-func (p *recordWriter) print(r clusterview.Record) (printed bool, err error) {
+func (p *recordWriter) write(r clusterview.Record) (printed bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.count > 0 && p.printed >= p.count {

@@ -111,7 +111,7 @@ func searchError(err error, addresses []string) error {
 // innermost keeps what happened to the connection.
 func innermost(err error) error {
 	type many interface{ Unwrap() []error }
-	if m, ok := err.(many); ok { //nolint:errorlint // looks at one level of wrapping
+	if m, ok := err.(many); ok {
 		list := m.Unwrap()
 		return fmt.Errorf("%w", list[len(list)-1])
 	}
@@ -155,17 +155,17 @@ func printLines(w io.Writer, hits []logquery.Hit) error {
 		if err != nil {
 			return err
 		}
-		head := doc["@timestamp"]
-		for _, part := range []string{doc["log.level"], doc["host.name"]} {
+		head := make([]string, 0, 3)
+		for _, part := range []string{doc["@timestamp"], doc["log.level"], doc["host.name"]} {
 			if part != "" {
-				head += " " + printable(part)
+				head = append(head, printable(part))
 			}
 		}
 		var text []string
 		for line := range strings.Lines(doc["message"]) {
 			text = append(text, printable(strings.TrimRight(line, "\r\n")))
 		}
-		if _, err := fmt.Fprintf(w, "%s %s\n", head, strings.Join(text, "\n    ")); err != nil {
+		if _, err := fmt.Fprintf(w, "%s %s\n", strings.Join(head, " "), strings.Join(text, "\n    ")); err != nil {
 			return err
 		}
 	}

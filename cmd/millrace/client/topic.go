@@ -220,7 +220,7 @@ func printTopicDetails(g *Globals, cmd *cobra.Command, details []topicDetails) e
 			fmt.Fprintln(out)
 		}
 		fmt.Fprintf(out, "topic %s: %d partitions, %d replicas, %d records, %s\n",
-			printable(d.Name), len(d.Partitions), d.ReplicationFactor(), d.Records(), formatBytes(d.Topic.SizeBytes()))
+			printable(d.Name), len(d.Partitions), d.ReplicationFactor(), d.Records(), formatBytes(d.SizeBytes()))
 		t := newTable(out, "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "START", "END", "SIZE")
 		for _, p := range d.Partitions {
 			t.row(p.ID, dash(int64(p.Leader)), dash(int64(p.LeaderEpoch)), joinInts(p.Replicas), joinInts(p.ISR), dash(p.Start), dash(p.End), formatBytes(p.SizeBytes))
