@@ -26,6 +26,26 @@ var scenarios = map[string]func(*testing.T, *rig){
 	"rename":             scenarioRename,
 	"copytruncate":       scenarioCopyTruncate,
 	"restart in between": scenarioRestart,
+	"deleted while open": scenarioDeleted,
+	"inode reuse":        scenarioInodeReuse,
+	"inode reuse away":   scenarioOfflineReuse,
+	"links":              scenarioLinks,
+	"truncated away":     scenarioTruncatedOffline,
+	"renamed away":       scenarioRenamedOffline,
+	"plain copy":         scenarioPlainCopy,
+	"copy in glob":       scenarioCopyInGlob,
+	"sparse":             scenarioSparse,
+	"lost bytes":         scenarioLostBytes,
+	"last line":          scenarioLastLine,
+	"globs":              scenarioGlobs,
+	"start at end":       scenarioStartAtEnd,
+	"multiline":          scenarioMultiline,
+	"long lines":         scenarioLong,
+	"utf-16":             scenarioUTF16,
+	"ecs":                scenarioECS,
+	"many files":         scenarioManyFiles,
+	"clone":              scenarioClone,
+	"back-pressure":      scenarioBackPressure,
 }
 
 func scenarioShips(t *testing.T, r *rig) {
@@ -98,8 +118,8 @@ func (r *rig) copyTruncate(from, to string) {
 func expect(t *testing.T, r *reader, want ...string) {
 	t.Helper()
 	got := map[string]int{}
-	for _, v := range values(r.next(len(want))) {
-		got[v]++
+	for _, l := range r.next(len(want)) {
+		got[l.value]++
 	}
 	for _, w := range want {
 		if got[w] == 0 {
