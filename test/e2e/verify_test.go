@@ -107,22 +107,50 @@ func count(t *testing.T, elasticsearch, index string) (int, error) {
 // searchPage is how many documents one search returns.
 const searchPage = 10_000
 
-// readIndex reads all documents of an index pattern by _search, page after
-// page in the order of file and offset.
+// readIndex reads all documents of an index pattern by _search, file by file
+// in the order of their offsets.
 func readIndex(t *testing.T, elasticsearch, index string, into *ledger) {
+	t.Helper()
+	for _, file := range fileIDs(t, elasticsearch, index) {
+		readFile(t, elasticsearch, index, file, into)
+	}
+}
+
+// fileIDs lists the files that an index pattern has lines of.
+func fileIDs(t *testing.T, elasticsearch, index string) []string {
+	t.Helper()
+	var answer struct {
+		Aggregations struct {
+			Files struct {
+				Other   int `json:"sum_other_doc_count"`
+				Buckets []struct{ Key string }
+			}
+		}
+	}
+	search(t, elasticsearch, index, map[string]any{
+		"size": 0, "aggs": map[string]any{"files": map[string]any{"terms": map[string]any{"field": "log.file.id", "size": 10_000}}},
+	}, &answer)
+	if answer.Aggregations.Files.Other != 0 {
+		t.Fatal("there are more files than one aggregation shows")
+	}
+	var ids []string
+	for _, b := range answer.Aggregations.Files.Buckets {
+		ids = append(ids, b.Key)
+	}
+	return ids
+}
+
+func readFile(t *testing.T, elasticsearch, index, file string, into *ledger) {
 	t.Helper()
 	var after []any
 	for {
 		query := map[string]any{
 			"size": searchPage, "track_total_hits": false, "_source": []string{"message"},
-			"sort": []any{map[string]any{"log.file.id": "asc"}, map[string]any{"log.offset": "asc"}},
+			"query": map[string]any{"term": map[string]any{"log.file.id": file}},
+			"sort":  []any{map[string]any{"log.offset": "asc"}},
 		}
 		if after != nil {
 			query["search_after"] = after
-		}
-		body, err := request(t.Context(), http.MethodPost, elasticsearch+"/"+index+"/_search", query)
-		if err != nil {
-			t.Fatal(err)
 		}
 		var answer struct {
 			Hits struct {
@@ -132,17 +160,26 @@ func readIndex(t *testing.T, elasticsearch, index string, into *ledger) {
 				}
 			}
 		}
-		if err := json.Unmarshal(body, &answer); err != nil {
-			t.Fatal(err)
-		}
+		search(t, elasticsearch, index, query, &answer)
 		hits := answer.Hits.Hits
-		if len(hits) == 0 {
-			return
-		}
 		for _, h := range hits {
 			into.add([]byte(h.Source.Message))
 		}
+		if len(hits) < searchPage {
+			return
+		}
 		after = hits[len(hits)-1].Sort
+	}
+}
+
+func search(t *testing.T, elasticsearch, index string, query, answer any) {
+	t.Helper()
+	body, err := request(t.Context(), http.MethodPost, elasticsearch+"/"+index+"/_search", query)
+	if err == nil {
+		err = json.Unmarshal(body, answer)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
