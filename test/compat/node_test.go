@@ -3,7 +3,6 @@ package compat
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -79,15 +78,6 @@ func (n *node) createTopic(name string, partitions int32) {
 	if err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
 		n.t.Fatal(err)
 	}
-}
-
-// host returns host and port of the node.
-func (n *node) host() (host, port string) {
-	host, port, err := net.SplitHostPort(n.addr)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return host, port
 }
 
 // lines is a log that several goroutines write.

@@ -129,7 +129,7 @@ func TestSaramaAsync(t *testing.T) {
 			n.createTopic(topic, 3)
 			c := saramaConfig(sarama.V2_8_0_0)
 			c.Producer.Partitioner = sarama.NewRoundRobinPartitioner
-			c.Producer.Idempotent, c.Producer.Flush.Messages = idempotent, 200
+			c.Producer.Idempotent, c.Producer.Flush.Messages, c.Producer.Flush.Frequency = idempotent, 200, 5*time.Millisecond
 			if idempotent {
 				c.Net.MaxOpenRequests = 1
 			}
@@ -144,8 +144,11 @@ func TestSaramaAsync(t *testing.T) {
 				}
 			})
 			offsets := map[int32]map[int64]bool{}
+			deadline := time.After(time.Minute)
 			for range records {
 				select {
+				case <-deadline:
+					t.Fatal("not all records were answered within a minute")
 				case m := <-p.Successes():
 					if offsets[m.Partition] == nil {
 						offsets[m.Partition] = map[int64]bool{}
@@ -349,10 +352,10 @@ func TestSaramaAdmin(t *testing.T) {
 	check("alter config", admin.IncrementalAlterConfig(sarama.TopicResource, "topic", map[string]sarama.IncrementalAlterConfigsEntry{
 		"retention.ms": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &longer},
 	}, false))
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: "topic", ConfigNames: []string{"retention.ms"}})
+	described, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: "topic", ConfigNames: []string{"retention.ms"}}}, sarama.DescribeConfigsOptions{})
 	check("describe config", err)
-	if len(entries) != 1 || entries[0].Value != longer {
-		t.Errorf("configs are %+v", entries)
+	if len(described) != 1 || len(described[0].Configs) != 1 || described[0].Configs[0].Value != longer {
+		t.Errorf("configs are %+v", described)
 	}
 	brokers, controller, err := admin.DescribeCluster()
 	check("describe cluster", err)
