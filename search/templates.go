@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/search/apierror"
@@ -50,7 +51,10 @@ func (b *templateBody) member(key string, value any) error {
 func flatSettings(settings map[string]any) (map[string]any, error) {
 	flat := map[string]any{}
 	flatten(flat, "", settings)
-	for key := range flat {
+	for key, value := range flat {
+		if key == "mapping.total_fields.limit" && fmt.Sprint(value) == strconv.Itoa(mapping.FieldsMax) {
+			continue // the limit that every index has
+		}
 		for _, refused := range []string{"analysis.", "sort.", "default_pipeline", "final_pipeline", "max_result_window", "query.default_field", "mapping.total_fields", "mode", "mapping.source", "mapping.synthetic"} {
 			if strings.HasPrefix(key, refused) {
 				return nil, apierror.Unsupported("the setting [index." + key + "]")
