@@ -49,9 +49,7 @@ func (n *Node) serveGroup(r *wire.Request) {
 
 // openGroups makes the coordinator and lets it load the groups that there are.
 func (n *Node) openGroups(reg prometheus.Registerer) error {
-	cfg := groups.DefaultConfig()
-	cfg.InitialRebalanceDelayMs = int32(n.cfg.GroupInitialRebalanceDelay.D().Milliseconds())
-	n.groups = groups.New(cfg, groups.Options{Logger: n.log, Registerer: reg, Topics: n.groupTopic})
+	n.groups = groups.New(groups.ConfigOf(n.cfg), groups.Options{Logger: n.log, Registerer: reg, Topics: n.groupTopic})
 	n.loadGroups()
 	return nil
 }

@@ -2,14 +2,23 @@ package groups
 
 import "github.com/millrace/millrace/configs"
 
-// ConfigOf returns the configuration of groups that a broker's says.
+// ConfigOf returns the configuration of groups that a broker's says; what is 0
+// there, except the rebalance delay, is Apache Kafka's default.
 func ConfigOf(b configs.Broker) Config {
 	c := DefaultConfig()
 	c.InitialRebalanceDelayMs = int32(b.GroupInitialRebalanceDelay.D().Milliseconds())
-	c.SessionTimeoutMinMs = int32(b.GroupSessionTimeoutMin.D().Milliseconds())
-	c.SessionTimeoutMaxMs = int32(b.GroupSessionTimeoutMax.D().Milliseconds())
-	c.GroupMembersMax, c.GroupsMax = b.GroupMembersMax, b.GroupsMax
-	c.OffsetsRetentionMs = b.OffsetsRetention.D().Milliseconds()
-	c.OffsetMetadataBytesMax = int(b.OffsetMetadataMax.Bytes())
+	c.SessionTimeoutMinMs = positive(int32(b.GroupSessionTimeoutMin.D().Milliseconds()), c.SessionTimeoutMinMs)
+	c.SessionTimeoutMaxMs = positive(int32(b.GroupSessionTimeoutMax.D().Milliseconds()), c.SessionTimeoutMaxMs)
+	c.GroupMembersMax = positive(b.GroupMembersMax, c.GroupMembersMax)
+	c.GroupsMax = positive(b.GroupsMax, c.GroupsMax)
+	c.OffsetsRetentionMs = positive(b.OffsetsRetention.D().Milliseconds(), c.OffsetsRetentionMs)
+	c.OffsetMetadataBytesMax = positive(int(b.OffsetMetadataMax.Bytes()), c.OffsetMetadataBytesMax)
 	return c
+}
+
+func positive[N int | int32 | int64](n, otherwise N) N {
+	if n > 0 {
+		return n
+	}
+	return otherwise
 }

@@ -1,0 +1,25 @@
+package groups
+
+import (
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/configs"
+)
+
+func TestConfigOf(t *testing.T) {
+	if got, want := ConfigOf(configs.Broker{GroupInitialRebalanceDelay: configs.Duration(3 * time.Second)}), DefaultConfig(); got != want {
+		t.Errorf("an empty configuration gives %+v", got)
+	}
+	b := configs.Default().Broker
+	b.GroupSessionTimeoutMin, b.GroupSessionTimeoutMax = configs.Duration(time.Second), configs.Duration(time.Minute)
+	b.GroupMembersMax, b.GroupsMax, b.OffsetMetadataMax = 7, 8, 9
+	b.OffsetsRetention = configs.Duration(time.Hour)
+	want := DefaultConfig()
+	want.InitialRebalanceDelayMs = 100
+	want.SessionTimeoutMinMs, want.SessionTimeoutMaxMs = 1000, 60_000
+	want.GroupMembersMax, want.GroupsMax, want.OffsetMetadataBytesMax, want.OffsetsRetentionMs = 7, 8, 9, 3_600_000
+	if got := ConfigOf(b); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
