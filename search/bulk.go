@@ -64,6 +64,9 @@ func (n *Node) bulk(r *request) (answer, error) {
 			return answer{}, err
 		}
 		failed = failed || item["error"] != nil
+		if refresh == "true" && item["error"] == nil {
+			item["forced_refresh"] = true
+		}
 		items = append(items, map[string]any{actions[i].kind: item})
 	}
 	if err := w.finish(refresh != ""); err != nil {

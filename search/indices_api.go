@@ -252,6 +252,11 @@ func (n *Node) fieldCaps(r *request) (answer, error) {
 			for _, f := range ix.Mapping().Expand(pattern) {
 				addCaps(fields, f)
 			}
+			for _, path := range ix.Mapping().Objects() {
+				if mapping.MatchSimple(pattern, path) {
+					addCaps(fields, &mapping.Field{Path: path, Type: mapping.ObjectType})
+				}
+			}
 		}
 	}
 	return ok(map[string]any{"indices": names, "fields": fields})

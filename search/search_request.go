@@ -150,10 +150,17 @@ func parseTrackTotal(value any) (int, error) {
 	default:
 		n, err := strconv.Atoi(v)
 		if err != nil || n < -1 {
-			return 0, apierror.Illegal("[track_total_hits] parameter must be positive or equals to -1, got %s", v)
+			return 0, badTrackTotal(v, err)
 		}
 		return n, nil
 	}
+}
+
+func badTrackTotal(text string, err error) error {
+	if err != nil {
+		return apierror.New("number_format_exception", "For input string: \"%s\"", text)
+	}
+	return apierror.Illegal("[track_total_hits] parameter must be positive or equals to -1, got %s", text)
 }
 
 // parseParams reads the parameters of the URL, which overrule the body.

@@ -75,16 +75,33 @@ func errorAnswer(e *apierror.Error) answer {
 // errorBody is Elasticsearch's shape of a failed request.
 func errorBody(e *apierror.Error) map[string]any {
 	plain := renderError(e)
-	root := renderError(e)
+	root := renderError(rootOf(e))
 	delete(root, "caused_by")
+	roots := []any{root}
 	if e.Shard {
 		plain = map[string]any{
 			"type": "search_phase_execution_exception", "reason": "all shards failed", "phase": "query", "grouped": true,
 			"failed_shards": []any{map[string]any{"shard": 0, "index": e.Fields["index"], "reason": renderError(e)}},
 		}
 	}
-	plain["root_cause"] = []any{root}
+	if e.Type == "search_phase_execution_exception" { // met when results were put together, on no shard
+		roots = []any{}
+	}
+	plain["root_cause"] = roots
 	return map[string]any{"error": plain, "status": e.HTTPStatus()}
+}
+
+// rootOf returns the innermost error that Elasticsearch counts as a root cause.
+func rootOf(e *apierror.Error) *apierror.Error {
+	for e.Cause != nil && (e.Type == "x_content_parse_exception" || e.Type == "mapper_parsing_exception") {
+		switch e.Cause.Type {
+		case "parsing_exception", "mapper_parsing_exception", "x_content_parse_exception":
+			e = e.Cause
+		default:
+			return e
+		}
+	}
+	return e
 }
 
 // renderError is an error without its root cause, as items of a bulk show it.
@@ -227,6 +244,12 @@ func decodeObject(content []byte) (map[string]any, error) {
 	dec.UseNumber()
 	var body map[string]any
 	if err := dec.Decode(&body); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, apierror.New("x_content_e_o_f_exception", "[%d] Unexpected end of file", dec.InputOffset())
+		}
+		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+			return nil, apierror.Parsing("Expected [START_OBJECT] but found [%s]", wrong.Value)
+		}
 		return nil, apierror.New("x_content_parse_exception", "[%d] %s", dec.InputOffset(), err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {

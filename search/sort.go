@@ -79,7 +79,7 @@ func newSortKey(field string, body map[string]any) (sortKey, error) {
 			case "desc":
 				key.desc = true
 			default:
-				return key, apierror.Illegal("Unknown SortOrder [%s]", text)
+				return key, apierror.New("x_content_parse_exception", "[field_sort] failed to parse field [order]").WithCause(apierror.Illegal("Unknown SortOrder [%s]", text))
 			}
 		case "missing":
 			key.missing = text
@@ -157,14 +157,15 @@ type sorter struct {
 	// dates and address say how values of a key are shown.
 	dates   []*mapping.DateFormat
 	address []bool
-	floor   []int64 // the values of missing longs, which depend on the type
-	after   []sortValue
+	// narrow marks fields of 32 bits and less, whose missing values are of that size.
+	narrow []bool
+	after  []sortValue
 }
 
 func newSorter(keys []sortKey) *sorter {
 	return &sorter{
 		keys: keys, kinds: make([]sortKind, len(keys)), dates: make([]*mapping.DateFormat, len(keys)),
-		address: make([]bool, len(keys)), floor: make([]int64, len(keys)),
+		address: make([]bool, len(keys)), narrow: make([]bool, len(keys)),
 	}
 }
 
@@ -228,6 +229,7 @@ func (s *sorter) describe(i int, f *mapping.Field, key sortKey) sortKind {
 	case kind.IsFloat():
 		return sortDouble
 	default:
+		s.narrow[i] = kind == mapping.Integer || kind == mapping.Short || kind == mapping.Byte
 		return sortLong
 	}
 }
@@ -325,10 +327,14 @@ func (s *sorter) missing(i int, f *mapping.Field) (sortValue, error) {
 		}
 		return sortValue{absent: 1}, nil
 	default:
-		if low {
-			return sortValue{whole: math.MinInt64}, nil
+		least, greatest := int64(math.MinInt64), int64(math.MaxInt64)
+		if s.narrow[i] {
+			least, greatest = math.MinInt32, math.MaxInt32
 		}
-		return sortValue{whole: math.MaxInt64}, nil
+		if low {
+			return sortValue{whole: least}, nil
+		}
+		return sortValue{whole: greatest}, nil
 	}
 }
 

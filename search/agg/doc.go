@@ -207,7 +207,7 @@ func (l *level) addTo(bucket map[string]any, owner int) error {
 func (r *Run) count() error {
 	if r.buckets++; r.buckets > BucketsMax {
 		e := apierror.New("too_many_buckets_exception", "Trying to create too many buckets. Must be less than or equal to: [%d] but was [%d]. This limit can be set by changing the [search.max_buckets] cluster level setting.", BucketsMax, r.buckets)
-		return e
+		return apierror.New("search_phase_execution_exception", "").WithCause(e)
 	}
 	return nil
 }
@@ -305,7 +305,7 @@ func (s *spec) parse(value any) error {
 		return e.WithCause(apierror.New("named_object_not_found_exception", "unknown field [%s]", s.kind))
 	}
 	if err == nil && len(s.subs) > 0 && isMetric(s.kind) {
-		return apierror.New("aggregation_initialization_exception", "Aggregator [%s] of type [%s] cannot accept sub-aggregations", s.name, s.kind)
+		return apierror.Illegal("Aggregator [%s] of type [%s] cannot accept sub-aggregations", s.name, s.kind)
 	}
 	return err
 }

@@ -104,7 +104,7 @@ func (m *boundMetric) block(b query.Rows) (collector, error) {
 			case column.Float:
 				state.add(c.Floats[i])
 			default:
-				if keeps(m.f, c.Bytes(i)) {
+				if keeps(m.f, c.Bytes(i)) && !repeats(c, lo, i) {
 					state.count++
 				}
 			}

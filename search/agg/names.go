@@ -5,9 +5,7 @@ type typed interface{ typeName() string }
 
 func (t *terms) typeName() string {
 	switch t.kind {
-	case kindUnknown:
-		return "umterms"
-	case kindText:
+	case kindUnknown, kindText:
 		return "sterms"
 	case kindDouble:
 		return "dterms"

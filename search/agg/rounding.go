@@ -38,7 +38,7 @@ func parseRounding(p params) (rounding, error) {
 		}
 		r.unit = unit
 	default:
-		return r, apierror.Illegal("Invalid interval specified, must be non-null and non-empty")
+		return r, apierror.OnShard("illegal_argument_exception", "Invalid interval specified, must be non-null and non-empty")
 	}
 	if v, has := p.body["time_zone"]; has {
 		text, _ := v.(string)

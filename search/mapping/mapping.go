@@ -106,6 +106,23 @@ func (m *Mapping) Under(path string) []*Field {
 	})
 }
 
+// Objects returns the paths of all objects, in order.
+func (m *Mapping) Objects() []string {
+	var paths []string
+	var walk func(o *object, prefix string)
+	walk = func(o *object, prefix string) {
+		for name, n := range o.children {
+			if n.object != nil {
+				paths = append(paths, prefix+name)
+				walk(n.object, prefix+name+".")
+			}
+		}
+	}
+	walk(m.root, "")
+	slices.Sort(paths)
+	return paths
+}
+
 // Columns returns the fields that have a column of their own, by slot.
 func (m *Mapping) Columns() []*Field { return m.columns }
 

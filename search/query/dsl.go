@@ -172,12 +172,12 @@ func (p *parser) boolQuery(body map[string]any, depth int) (Query, error) {
 		switch key {
 		case "must", "filter":
 			var list []Query
-			list, err = p.list(value, depth)
+			list, err = p.list(key, value, depth)
 			q.must = append(q.must, list...)
 		case "should":
-			q.should, err = p.list(value, depth)
+			q.should, err = p.list(key, value, depth)
 		case "must_not", "mustNot":
-			q.not, err = p.list(value, depth)
+			q.not, err = p.list(key, value, depth)
 		case "minimum_should_match":
 			q.atLeast, err = parseMinimum(value)
 		case "boost", "adjust_pure_negative":
@@ -196,7 +196,7 @@ func (p *parser) boolQuery(body map[string]any, depth int) (Query, error) {
 	return q, nil
 }
 
-func (p *parser) list(value any, depth int) ([]Query, error) {
+func (p *parser) list(key string, value any, depth int) ([]Query, error) {
 	items, ok := value.([]any)
 	if !ok {
 		items = []any{value}
@@ -204,6 +204,9 @@ func (p *parser) list(value any, depth int) ([]Query, error) {
 	var list []Query
 	for _, item := range items {
 		q, err := p.query(item, depth+1)
+		if e, known := apierror.From(err); known && (e.Type == "parsing_exception" || e.Type == "x_content_parse_exception") {
+			return nil, apierror.New("x_content_parse_exception", "[bool] failed to parse field [%s]", key).WithCause(e)
+		}
 		if err != nil {
 			return nil, err
 		}

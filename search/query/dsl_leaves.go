@@ -149,8 +149,11 @@ func parseExists(body map[string]any) (Query, error) {
 		return nil, err
 	}
 	field, ok := body["field"].(string)
-	if !ok || field == "" {
+	if !ok {
 		return nil, apierror.Parsing("[exists] must be provided with a [field]")
+	}
+	if field == "" {
+		return nil, apierror.Illegal("field name is null or empty")
 	}
 	return existsQuery(field), nil
 }

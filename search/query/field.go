@@ -396,9 +396,8 @@ func (c *compiler) integerRange(f *mapping.Field, r rangeSpec) (Filter, error) {
 		switch {
 		case err != nil:
 			return nil, c.createError(err)
-		case x >= math.MaxInt64 && n == 0:
-			return noneFilter{}, nil
-		case x < math.MinInt64 && n == 0:
+		case math.Abs(x) >= math.MaxInt64 && n == 0:
+			return nil, c.createError(apierror.Illegal("Value [%s] is out of range for a %s", *r.from, f.Type))
 		case x != math.Trunc(x):
 			low = int64(math.Ceil(x))
 		case r.includeFrom:
@@ -414,9 +413,8 @@ func (c *compiler) integerRange(f *mapping.Field, r rangeSpec) (Filter, error) {
 		switch {
 		case err != nil:
 			return nil, c.createError(err)
-		case x < math.MinInt64 && n == 0:
-			return noneFilter{}, nil
-		case x >= math.MaxInt64 && n == 0:
+		case math.Abs(x) >= math.MaxInt64 && n == 0:
+			return nil, c.createError(apierror.Illegal("Value [%s] is out of range for a %s", *r.to, f.Type))
 		case x != math.Trunc(x):
 			high = int64(math.Floor(x))
 		case r.includeTo:

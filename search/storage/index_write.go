@@ -42,6 +42,10 @@ func (ix *Index) Put(p *mapping.Parser, id string, source []byte, create bool) (
 		if next == nil {
 			return ix.put(id, source, values, create)
 		}
+		// The document must be good under the new mapping, or that is not made.
+		if _, _, err := p.Parse(next, id, source); err != nil {
+			return Result{}, err
+		}
 		_, err = ix.changeMapping(func(current *mapping.Mapping) (*mapping.Mapping, error) {
 			if current != m {
 				return current, nil // changed meanwhile: the document is read again
