@@ -169,11 +169,13 @@ func (sh *shard) run() {
 	for first := true; ; first = false {
 		sh.setStatus(loading)
 		err := sh.load()
-		if first {
-			close(sh.loadedOnce)
-		}
 		if err == nil {
 			sh.setStatus(active)
+		}
+		if first {
+			close(sh.loadedOnce) // after the status: who waited for it is served
+		}
+		if err == nil {
 			err = sh.serve()
 		}
 		if err == nil || errors.Is(err, errStopped) {
