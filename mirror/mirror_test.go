@@ -415,12 +415,12 @@ func TestChooser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, topic := range strings.Fields(c.yes) {
+		for topic := range strings.FieldsSeq(c.yes) {
 			if !chosen(topic) {
 				t.Errorf("%v without %v leaves out %s", c.include, c.exclude, topic)
 			}
 		}
-		for _, topic := range strings.Fields(c.no) {
+		for topic := range strings.FieldsSeq(c.no) {
 			if chosen(topic) {
 				t.Errorf("%v without %v takes %s", c.include, c.exclude, topic)
 			}
