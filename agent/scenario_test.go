@@ -21,6 +21,17 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// TestScenariosOnMillrace runs against our broker.
+func TestScenariosOnMillrace(t *testing.T) {
+	to := ourBroker(t)
+	for name, run := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, newRig(t, to.bootstrap))
+		})
+	}
+}
+
 var scenarios = map[string]func(*testing.T, *rig){
 	"ships lines":        scenarioShips,
 	"rename":             scenarioRename,
