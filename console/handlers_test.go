@@ -258,7 +258,7 @@ func TestTail(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if !strings.Contains(string(text), `"event.ingested":{"format"`) || !strings.Contains(string(text), `"query":"log.level:ERROR"`) {
+		if !strings.Contains(string(text), `"event.ingested":{"format"`) || !strings.Contains(string(text), `"query":"log.level:(ERROR OR error OR Error)"`) {
 			t.Errorf("tail asks %s", text)
 		}
 		switch looks.Add(1) {

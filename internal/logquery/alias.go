@@ -1,10 +1,15 @@
 package logquery
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+const fieldLevel = "log.level"
 
 // aliases are short names for ECS fields in a query.
 var aliases = [...][2]string{
-	{"level", "log.level"},
+	{"level", fieldLevel},
 	{"host", "host.name"},
 	{"path", "log.file.path"},
 	{"service", "service.name"},
@@ -14,7 +19,8 @@ var aliases = [...][2]string{
 
 // Expand replaces the short names level, host, path, service, agent and status
 // by the ECS fields that they stand for, where they are used as the field of a
-// term. Quoted text, regular expressions and longer names are left alone.
+// term. Quoted text, regular expressions and longer names are left alone. A level
+// is found in upper and lower case, since programs write either.
 func Expand(query string) string {
 	var b strings.Builder
 	term := true // a term can begin here
@@ -24,6 +30,11 @@ func Expand(query string) string {
 			if short, field := aliasAt(query[i:]); term && short > 0 {
 				b.WriteString(field)
 				i, term = i+short, false
+				if field == fieldLevel {
+					text, length := anyCase(query[i:])
+					b.WriteString(text)
+					i += length
+				}
 				continue
 			}
 			n = 1
@@ -68,4 +79,25 @@ func aliasAt(s string) (length int, field string) {
 		}
 	}
 	return 0, ""
+}
+
+// anyCase turns ":ERROR" at the beginning of s into ":(ERROR OR error OR Error)"
+// and returns the length of what it stands for; 0 when there is no plain word.
+func anyCase(s string) (text string, length int) {
+	end := 1
+	for end < len(s) && (s[end]|0x20) >= 'a' && (s[end]|0x20) <= 'z' {
+		end++
+	}
+	if end == 1 || (end < len(s) && strings.IndexByte(" \t\n\r)", s[end]) < 0) {
+		return "", 0
+	}
+	word := s[1:end]
+	spellings := []string{word}
+	lower := strings.ToLower(word)
+	for _, other := range []string{strings.ToUpper(word), lower, strings.ToUpper(lower[:1]) + lower[1:]} {
+		if !slices.Contains(spellings, other) {
+			spellings = append(spellings, other)
+		}
+	}
+	return ":(" + strings.Join(spellings, " OR ") + ")", end
 }

@@ -132,7 +132,7 @@ func printAlerts(g *Globals, cmd *cobra.Command, rows []alertRow) error {
 	t := newTable(cmd.OutOrStdout(), "RAISED", "SEVERITY", "PIPELINE", "RULE", "EVENTS", "SUMMARY")
 	for _, r := range rows {
 		a := logquery.AlertOf(r.value)
-		t.row(formatTime(r.time), a.Severity, a.Pipeline, a.Rule, a.Events, a.Summary)
+		t.row(formatTime(r.time), a.Severity, a.Pipeline, a.Rule, a.Events, shorten(a.Summary, 160))
 	}
 	return t.flush()
 }

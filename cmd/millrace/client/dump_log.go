@@ -15,7 +15,7 @@ func dumpLogCommand(g *Globals) *cobra.Command {
 	var records bool
 	c := g.command(&cobra.Command{
 		Use: "dump-log FILE...", Short: "Print the content of a partition's .log, .index, .timeindex or checkpoint files",
-		Example: "  millrace dump-log millrace-data/broker/logs-0/00000000000000000000.log --records",
+		Example: "  millrace dump-log millrace-data/broker/logs/logs-0/00000000000000000000.log --records",
 		Args:    Arguments(cobra.MinimumNArgs(1)),
 	}, func(cmd *cobra.Command, args []string) error {
 		out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
@@ -25,7 +25,7 @@ func dumpLogCommand(g *Globals) *cobra.Command {
 				return fmt.Errorf("write output: %w", flushErr)
 			}
 			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("%s does not exist: segments are in <data_dir>/broker/<topic>-<partition>", path)
+				return fmt.Errorf("%s does not exist: segments are in <data_dir>/broker/logs/<topic>-<partition>", path)
 			}
 			if err != nil {
 				return fmt.Errorf("dump %s: %w", path, err)

@@ -101,3 +101,15 @@ func formatBytes(n int64) string {
 
 // formatTime writes a time in RFC 3339 with milliseconds.
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// shorten keeps the first line of a text, up to max characters.
+func shorten(s string, maxChars int) string {
+	line, _, more := strings.Cut(s, "\n")
+	if chars := []rune(line); len(chars) > maxChars {
+		line, more = string(chars[:maxChars]), true
+	}
+	if more {
+		line += " …"
+	}
+	return line
+}
