@@ -215,6 +215,24 @@ func (n *Node) refresh(r *request) (answer, error) {
 	return ok(map[string]any{"_shards": map[string]any{"total": len(indices), "successful": len(indices), "failed": 0}})
 }
 
+// flush is GET and POST [index]/_flush: what is buffered is written as segments.
+func (n *Node) flush(r *request) (answer, error) {
+	r.ignore("force", "wait_if_ongoing")
+	indices, err := n.indicesOf(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := r.finish(); err != nil {
+		return answer{}, err
+	}
+	for _, ix := range indices {
+		if err := ix.Flush(); err != nil {
+			return answer{}, err
+		}
+	}
+	return ok(map[string]any{"_shards": map[string]any{"total": len(indices), "successful": len(indices), "failed": 0}})
+}
+
 // fieldCaps is GET and POST [index]/_field_caps.
 func (n *Node) fieldCaps(r *request) (answer, error) {
 	body, err := r.object()

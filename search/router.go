@@ -58,6 +58,8 @@ func (n *Node) table() []route {
 		{"msearch", "/{index}/_msearch", map[string]handler{get: n.msearch, post: n.msearch}},
 		{"refresh", "/_refresh", map[string]handler{get: n.refresh, post: n.refresh}},
 		{"refresh", "/{index}/_refresh", map[string]handler{get: n.refresh, post: n.refresh}},
+		{"flush", "/_flush", map[string]handler{get: n.flush, post: n.flush}},
+		{"flush", "/{index}/_flush", map[string]handler{get: n.flush, post: n.flush}},
 		{"doc", "/{index}/_doc", map[string]handler{post: n.putDocument}},
 		{"doc", "/{index}/_doc/{id}", map[string]handler{get: n.getDocument, head: n.getDocument, put: n.putDocument, post: n.putDocument, del: n.deleteDocument}},
 		{"create", "/{index}/_create/{id}", map[string]handler{put: n.createDocument, post: n.createDocument}},
