@@ -24,6 +24,8 @@ import (
 //   closes the connection, as in Kafka.
 // * A batch that an idempotent producer repeats is answered with its first
 //   offset and no error, once it is flushed.
+// * min.insync.replicas beyond the number of replicas counts as that number
+//   (Kafka 4), so it never refuses a write on one node.
 // * The request's timeout concerns followers, of which there are none.
 // * Written by hand: records go from the frame to the log without a copy, and
 //   the frame is released before the flush is waited for.
@@ -175,10 +177,24 @@ func (t *produceTask) appendPart(part *producePart, state *topicState, records [
 	}
 	result, err := log.Append(records, storage.AppendOptions{LeaderEpoch: log.LeaderEpoch()})
 	if err != nil {
+		if refusedByContent(err) {
+			failed.LogStartOffset = log.LogStart()
+		}
 		return failed, err
 	}
 	part.log = log
 	return result, nil
+}
+
+// refusedByContent says whether the log has looked at the records and did not
+// want them: Kafka then tells its start offset.
+func refusedByContent(err error) bool {
+	for _, e := range []error{storage.ErrOutOfOrderSequence, storage.ErrInvalidProducerEpoch, storage.ErrInvalidRecord, storage.ErrInvalidTimestamp} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *produceTask) refusal(state *topicState, records []byte, transactional bool) error {
@@ -193,8 +209,6 @@ func (t *produceTask) refusal(state *topicState, records []byte, transactional b
 		return kerr.UnknownTopicOrPartition
 	case state.internal:
 		return refuse(kerr.InvalidTopicException, "Cannot append to internal topic "+state.name)
-	case t.acks == -1 && state.minInSync > 1:
-		return refuse(kerr.NotEnoughReplicas, fmt.Sprintf("min.insync.replicas is %d, but the partition has one replica.", state.minInSync))
 	}
 	return checkBatches(records, t.version)
 }
@@ -215,10 +229,12 @@ func checkBatches(records []byte, version int16) error {
 	switch {
 	case len(records) == 0:
 		return refuse(kerr.InvalidRecord, fmt.Sprintf("Produce requests with version %d must have at least one record batch per partition", version))
-	case version < produceVersionMin || len(records) > batchMagicAt && records[batchMagicAt] < 2:
+	case version < produceVersionMin:
 		return refuse(kerr.UnsupportedForMessageFormat, "Only record batches of format 2 are taken")
 	case len(records) < batchHeaderBytes:
-		return kerr.CorruptMessage
+		return refuse(kerr.InvalidRecord, "The records are shorter than the header of a record batch")
+	case records[batchMagicAt] < 2:
+		return refuse(kerr.InvalidRecord, fmt.Sprintf("Produce requests with version %d are only allowed to contain record batches with magic version 2", version))
 	case version < 7 && binary.BigEndian.Uint16(records[batchAttributesAt:])&7 == compressionZstd:
 		return refuse(kerr.UnsupportedCompressionType, fmt.Sprintf("Produce requests with version %d are not allowed to use ZStandard compression", version))
 	}
@@ -313,7 +329,7 @@ func (p *producePart) encode(b []byte, v int16, flexible bool) []byte {
 	}
 	if v >= 8 {
 		b = wire.AppendArrayLen(b, 0, flexible)
-		b = wire.AppendNullableString(b, messageOf(p.err), flexible)
+		b = wire.AppendNullableString(b, detailOf(p.err), flexible)
 	}
 	return wire.AppendTags(b, flexible)
 }

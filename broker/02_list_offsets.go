@@ -15,7 +15,8 @@ import (
 // * The earliest local offset is the earliest: nothing is tiered. The latest
 //   tiered offset is unknown (-1).
 // * By timestamp: the first record at or after it, -1 if there is none.
-// * A special timestamp that the version does not have is UNSUPPORTED_VERSION.
+// * A special timestamp that the version does not have is UNSUPPORTED_VERSION; a
+//   partition that is named twice is answered once, with INVALID_REQUEST.
 //
 // KIPs:
 // * KIP-98: isolation level (v2)
@@ -42,10 +43,17 @@ func (n *Node) listOffsets(_ *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 		topic.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, 0, len(rt.Partitions))
 		state := n.topics.byName(rt.Topic)
 		for _, rp := range rt.Partitions {
+			tp := storage.TopicPartition{Topic: rt.Topic, Partition: rp.Partition}
+			again, isRepeated := repeated[tp]
+			if again {
+				continue // answered already
+			}
 			p := kmsg.NewListOffsetsResponseTopicPartition()
 			p.Partition = rp.Partition
 			var err error = kerr.InvalidRequest
-			if !repeated[storage.TopicPartition{Topic: rt.Topic, Partition: rp.Partition}] {
+			if isRepeated {
+				repeated[tp] = true
+			} else {
 				err = n.listOffset(req, state, rp, &p)
 			}
 			if err != nil {
@@ -58,20 +66,41 @@ func (n *Node) listOffsets(_ *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 	return resp
 }
 
-// repeatedPartitions returns the partitions that a request names more than once.
+// repeatedPartitions returns the partitions that a request names more than
+// once, none of which is answered yet.
 func repeatedPartitions(req *kmsg.ListOffsetsRequest) map[storage.TopicPartition]bool {
-	seen := make(map[storage.TopicPartition]bool)
+	seen, repeated := make(map[storage.TopicPartition]bool), make(map[storage.TopicPartition]bool)
 	for _, t := range req.Topics {
 		for _, p := range t.Partitions {
 			tp := storage.TopicPartition{Topic: t.Topic, Partition: p.Partition}
-			_, again := seen[tp]
-			seen[tp] = again
+			if seen[tp] {
+				repeated[tp] = false
+			}
+			seen[tp] = true
 		}
 	}
-	return seen
+	return repeated
+}
+
+// hasTimestamp says whether a version knows a timestamp with a special meaning.
+func hasTimestamp(version int16, timestamp int64) bool {
+	switch timestamp {
+	case timestampLatest, timestampEarliest:
+		return true
+	case timestampMax:
+		return version >= 7
+	case timestampEarliestLocal:
+		return version >= 8
+	case timestampLatestTiered:
+		return version >= 9
+	}
+	return timestamp >= 0
 }
 
 func (n *Node) listOffset(req *kmsg.ListOffsetsRequest, state *topicState, rp kmsg.ListOffsetsRequestTopicPartition, p *kmsg.ListOffsetsResponseTopicPartition) error {
+	if !hasTimestamp(req.Version, rp.Timestamp) {
+		return kerr.UnsupportedVersion
+	}
 	log, err := n.leaderLog(state, rp.Partition, rp.CurrentLeaderEpoch)
 	if err != nil {
 		return err
@@ -83,29 +112,14 @@ func (n *Node) listOffset(req *kmsg.ListOffsetsRequest, state *topicState, rp km
 		if req.IsolationLevel == 1 {
 			p.Offset = log.LastStableOffset()
 		}
-	case timestampEarliest:
-		p.Offset = log.LogStart()
-		p.LeaderEpoch = log.EpochAt(p.Offset)
-	case timestampEarliestLocal:
-		if req.Version < 8 {
-			return kerr.UnsupportedVersion
-		}
+	case timestampEarliest, timestampEarliestLocal:
 		p.Offset = log.LogStart()
 		p.LeaderEpoch = log.EpochAt(p.Offset)
 	case timestampLatestTiered:
-		if req.Version < 9 {
-			return kerr.UnsupportedVersion
-		}
 		p.Offset = -1
 	case timestampMax:
-		if req.Version < 7 {
-			return kerr.UnsupportedVersion
-		}
 		p.Offset, p.Timestamp, p.LeaderEpoch, err = log.MaxTimestamp()
 	default:
-		if rp.Timestamp < 0 {
-			return kerr.UnsupportedVersion
-		}
 		p.Offset, p.Timestamp, p.LeaderEpoch, err = log.OffsetForTimestamp(rp.Timestamp)
 	}
 	return err

@@ -107,7 +107,7 @@ func rackOf(b *metadata.Broker) *string {
 // metadataOf describes a topic that was asked for.
 func (n *Node) metadataOf(req *kmsg.MetadataRequest, image *metadata.Image, rt kmsg.MetadataRequestTopic, failed map[string]error) kmsg.MetadataResponseTopic {
 	missing := kmsg.NewMetadataResponseTopic()
-	missing.AuthorizedOperations = operationsNotAsked
+	missing.AuthorizedOperations = operationsIf(req.IncludeTopicAuthorizedOperations, topicOperations)
 	missing.Partitions = []kmsg.MetadataResponseTopicPartition{}
 	missing.Topic, missing.TopicID = rt.Topic, rt.TopicID
 	switch {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,7 +17,7 @@ import (
 // * -1 partitions or replicas take the defaults, as does 1 for replicas; more
 //   replicas than brokers are INVALID_REPLICATION_FACTOR.
 // * Assignments must name this node for partitions 0 to n-1.
-// * A name that occurs twice in a request fails twice, with INVALID_REQUEST.
+// * A name that occurs twice in a request fails once, with INVALID_REQUEST.
 // * A topic that was answered without error is durable.
 //
 // KIPs:
@@ -34,11 +35,18 @@ func (n *Node) createTopics(_ *wire.Request, req *kmsg.CreateTopicsRequest) *kms
 	}
 	left := int64(partitionsPerRequestMax)
 	for _, rt := range req.Topics {
+		repeated := names[rt.Topic] > 1
+		if names[rt.Topic] == 0 {
+			continue // answered already
+		}
+		if repeated {
+			names[rt.Topic] = 0
+		}
 		t := kmsg.NewCreateTopicsResponseTopic()
 		t.Topic, t.NumPartitions, t.ReplicationFactor = rt.Topic, -1, -1
 		t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
-		err := error(refuse(kerr.InvalidRequest, "Duplicate topic in request."))
-		if names[rt.Topic] == 1 {
+		err := error(refuse(kerr.InvalidRequest, "Duplicate topic name."))
+		if !repeated {
 			err = n.createOne(req, rt, &left, &t)
 		}
 		t.ErrorCode, t.ErrorMessage = codeOf(err), messageOf(err)
@@ -53,7 +61,7 @@ func (n *Node) createOne(req *kmsg.CreateTopicsRequest, rt kmsg.CreateTopicsRequ
 		return err
 	}
 	if *left -= int64(spec.partitions); *left < 0 {
-		return refuse(kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", partitionsPerRequestMax))
+		return refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 	}
 	topic := &metadata.Topic{Name: spec.name, Configs: spec.configs}
 	image := n.meta.Image()
@@ -87,8 +95,11 @@ func (n *Node) newTopicSpec(rt kmsg.CreateTopicsRequestTopic) (topicSpec, error)
 	}
 	switch {
 	case len(rt.ReplicaAssignment) > 0:
-		if rt.NumPartitions != -1 || rt.ReplicationFactor != -1 {
-			return spec, refuse(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
+		if rt.ReplicationFactor != -1 {
+			return spec, refuse(kerr.InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.")
+		}
+		if rt.NumPartitions != -1 {
+			return spec, refuse(kerr.InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.")
 		}
 		if err := n.checkAssignment(rt.ReplicaAssignment); err != nil {
 			return spec, err
@@ -104,7 +115,7 @@ func (n *Node) newTopicSpec(rt kmsg.CreateTopicsRequestTopic) (topicSpec, error)
 	}
 	if len(rt.ReplicaAssignment) == 0 && rt.ReplicationFactor != -1 && rt.ReplicationFactor != 1 {
 		if rt.ReplicationFactor < 1 {
-			return spec, refuse(kerr.InvalidReplicationFactor, "Replication factor was set to an invalid non-positive value.")
+			return spec, refuse(kerr.InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.")
 		}
 		return spec, refuse(kerr.InvalidReplicationFactor, fmt.Sprintf("Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only 1 broker(s) are registered.", rt.ReplicationFactor, rt.ReplicationFactor))
 	}
@@ -141,11 +152,17 @@ func (n *Node) checkAssignment(assignment []kmsg.CreateTopicsRequestTopicReplica
 
 // checkReplicas refuses every assignment of a partition but the one there is.
 func (n *Node) checkReplicas(replicas []int32) error {
-	switch {
-	case len(replicas) == 0:
+	if len(replicas) == 0 {
 		return refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
-	case len(replicas) > 1 || replicas[0] != n.cfg.NodeID:
-		return refuse(kerr.InvalidReplicaAssignment, fmt.Sprintf("The manual partition assignment includes a broker that is not registered: the only one is %d.", n.cfg.NodeID))
+	}
+	sorted := slices.Sorted(slices.Values(replicas))
+	for i, id := range sorted {
+		switch {
+		case i > 0 && id == sorted[i-1]:
+			return refuse(kerr.InvalidReplicaAssignment, fmt.Sprintf("The manual partition assignment includes the broker %d more than once.", id))
+		case id != n.cfg.NodeID:
+			return refuse(kerr.InvalidReplicaAssignment, fmt.Sprintf("The manual partition assignment includes broker %d, but no such broker is registered.", id))
+		}
 	}
 	return nil
 }

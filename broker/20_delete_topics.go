@@ -48,8 +48,10 @@ func (n *Node) deleteTopics(_ *wire.Request, req *kmsg.DeleteTopicsRequest) *kms
 func (n *Node) topicToDelete(rt kmsg.DeleteTopicsRequestTopic) (*metadata.Topic, error) {
 	image, byID := n.meta.Image(), rt.TopicID != [16]byte{}
 	switch {
-	case byID == (rt.Topic != nil):
-		return nil, refuse(kerr.InvalidRequest, "You may not specify both topic name and topic id, or neither.")
+	case byID && rt.Topic != nil:
+		return nil, refuse(kerr.InvalidRequest, "You may not specify both topic name and topic id.")
+	case !byID && rt.Topic == nil:
+		return nil, refuse(kerr.InvalidRequest, "Neither topic name nor id were specified.")
 	case byID:
 		if t := image.TopicByID(rt.TopicID); t != nil {
 			return t, nil

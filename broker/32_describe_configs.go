@@ -28,7 +28,10 @@ func (n *Node) describeConfigs(_ *wire.Request, req *kmsg.DescribeConfigsRequest
 		r.ResourceType, r.ResourceName = rr.ResourceType, rr.ResourceName
 		var err error
 		r.Configs, err = n.describeResource(image, rr)
-		r.ErrorCode, r.ErrorMessage = codeOf(err), messageOf(err)
+		r.ErrorCode, r.ErrorMessage = codeOf(err), detailOf(err)
+		if r.ErrorMessage == nil {
+			r.ErrorMessage = new("") // as Kafka does here
+		}
 		for i := range r.Configs {
 			if !req.IncludeSynonyms {
 				r.Configs[i].ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}

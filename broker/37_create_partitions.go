@@ -34,7 +34,7 @@ func (n *Node) createPartitions(_ *wire.Request, req *kmsg.CreatePartitionsReque
 		if names[rt.Topic] == 1 {
 			err = n.createPartitionsOf(rt, req.ValidateOnly)
 		}
-		t.ErrorCode, t.ErrorMessage = codeOf(err), messageOf(err)
+		t.ErrorCode, t.ErrorMessage = codeOf(err), detailOf(err)
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp
@@ -62,7 +62,7 @@ func (n *Node) checkPartitionCount(t *metadata.Topic, rt kmsg.CreatePartitionsRe
 	case added == 0:
 		return refuse(kerr.InvalidPartitions, fmt.Sprintf("Topic already has %d partition(s).", current))
 	case added > partitionsPerRequestMax:
-		return refuse(kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", partitionsPerRequestMax))
+		return refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 	case rt.Assignment != nil && int64(len(rt.Assignment)) != added:
 		return refuse(kerr.InvalidReplicaAssignment, fmt.Sprintf("Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", added, len(rt.Assignment)))
 	}

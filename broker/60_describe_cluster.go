@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -10,8 +12,8 @@ import (
 // DescribeCluster: v0-2
 //
 // Behaviour:
-// * Describes the brokers. The controller's endpoints cannot be asked for here:
-//   UNSUPPORTED_ENDPOINT_TYPE, as from a broker of Kafka: MISMATCHED_ENDPOINT_TYPE.
+// * Describes the brokers. The controllers' endpoints cannot be asked for here:
+//   MISMATCHED_ENDPOINT_TYPE, as from a broker of Kafka.
 //
 // KIPs:
 // * KIP-700: the API
@@ -28,11 +30,11 @@ func (n *Node) describeCluster(r *wire.Request, req *kmsg.DescribeClusterRequest
 	resp.Brokers = []kmsg.DescribeClusterResponseBroker{}
 	resp.EndpointType = endpointBrokers
 	if req.Version >= 1 && req.EndpointType != endpointBrokers {
-		code := kerr.UnsupportedEndpointType
+		err := refuse(kerr.UnsupportedEndpointType, fmt.Sprintf("Unsupported endpoint type %d", req.EndpointType))
 		if req.EndpointType == endpointControllers {
-			code = kerr.MismatchedEndpointType
+			err = refuse(kerr.MismatchedEndpointType, "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
 		}
-		resp.ErrorCode, resp.ErrorMessage = code.Code, &code.Description
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
 		return resp
 	}
 	image := n.meta.Image()

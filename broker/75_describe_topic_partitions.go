@@ -79,7 +79,6 @@ func describePartitions(image *metadata.Image, name string, first, limit int) (t
 		if err := checkTopicName(name); err != nil {
 			topic.ErrorCode = codeOf(err)
 		}
-		topic.AuthorizedOperations = operationsNotAsked
 		return topic, 0
 	}
 	topic.TopicID, topic.IsInternal = t.ID, t.Internal

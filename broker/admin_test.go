@@ -66,7 +66,7 @@ func TestTopicsThatCannotBeMade(t *testing.T) {
 		{strings.Repeat("x", 250), 1, 1, nil, kerr.InvalidTopicException, "longer than the max allowed length 249"},
 		{"t", 0, 1, nil, kerr.InvalidPartitions, "non-positive"},
 		{"t", 10_001, 1, nil, kerr.PolicyViolation, "Excessively large"},
-		{"t", 1, 0, nil, kerr.InvalidReplicationFactor, "non-positive"},
+		{"t", 1, 0, nil, kerr.InvalidReplicationFactor, "must be larger than 0"},
 		{"t", 1, 3, nil, kerr.InvalidReplicationFactor, "only 1 broker(s) are registered"},
 		{"t", 1, 1, map[string]*string{"no.such": new("1")}, kerr.InvalidConfig, "Unknown topic config name: no.such"},
 		{"t", 1, 1, map[string]*string{"retention.ms": new("soon")}, kerr.InvalidConfig, "Not a number of type LONG"},
@@ -164,7 +164,7 @@ func TestTopicConfigsAreDescribedWithTheirSources(t *testing.T) {
 			source     kmsg.ConfigSource
 			synonyms   string
 		}{
-			{"retention.ms", "60000", kmsg.ConfigSourceDynamicTopicConfig, "retention.ms=60000 log.retention.ms=604800000"},
+			{"retention.ms", "60000", kmsg.ConfigSourceDynamicTopicConfig, "retention.ms=60000 log.retention.hours=168"},
 			{"segment.bytes", "268435456", kmsg.ConfigSourceStaticBrokerConfig, "log.segment.bytes=268435456 log.segment.bytes=1073741824"},
 			{"max.message.bytes", "1048588", kmsg.ConfigSourceDefaultConfig, "message.max.bytes=1048588"},
 			{"compression.type", "producer", kmsg.ConfigSourceDefaultConfig, "compression.type=producer"},
@@ -225,7 +225,7 @@ func TestConfigsAreAlteredAndReachTheLogs(t *testing.T) {
 	}
 	brokers(nil, "log.retention.ms", "7000")
 	brokers(nil, "message.max.bytes", "2000", 1)
-	brokers(kerr.InvalidConfig, "num.partitions", "9", 1)
+	brokers(kerr.InvalidRequest, "num.partitions", "9", 1)
 	brokers(kerr.InvalidConfig, "no.such", "9", 1)
 	if o, _ := n.topics.byName("other").log(0); o.Config().RetentionMs != 7000 || o.Config().MaxMessageBytes != 2000 {
 		t.Errorf("log config is %+v", o.Config())

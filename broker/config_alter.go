@@ -27,7 +27,7 @@ func (n *Node) alterResource(kind kmsg.ConfigResourceType, name string, change c
 	defer n.topicMu.Unlock()
 	decide := func(image *metadata.Image) ([]metadata.Record, error) {
 		if stored == metadata.ResourceTopic && image.Topic(name) == nil {
-			return nil, kerr.UnknownTopicOrPartition
+			return nil, refuse(kerr.UnknownTopicOrPartition, fmt.Sprintf("The topic '%s' does not exist.", name))
 		}
 		current := image.Configs(stored, name)
 		next, err := change(image, current)

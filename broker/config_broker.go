@@ -76,13 +76,14 @@ func topicDefaults() []configDef {
 		d.dynamic = d.effect == effectHonoured
 		switch d.name {
 		case "log.retention.ms":
-			d.def = "604800000"
+			d.hours = "log.retention.hours"
 			d.static = millisOf(func(c configs.Broker) configs.Duration { return c.RetentionTime })
 		case "log.retention.bytes":
 			d.static = numberOf(func(c configs.Broker) int64 { return c.RetentionSize })
 		case "log.segment.bytes":
 			d.static = bytesOf(func(c configs.Broker) configs.Size { return c.SegmentSize })
 		case "log.roll.ms":
+			d.hours = "log.roll.hours"
 			d.static = millisOf(func(c configs.Broker) configs.Duration { return c.SegmentTime })
 		case "message.max.bytes":
 			d.static = bytesOf(func(c configs.Broker) configs.Size { return c.MessageMax })
@@ -120,7 +121,7 @@ func (n *Node) checkBrokerConfig(name, value string) error {
 	case d == nil:
 		return refuse(kerr.InvalidConfig, "Unknown broker config name: "+name)
 	case !d.dynamic:
-		return refuse(kerr.InvalidConfig, fmt.Sprintf("Cannot update these configs dynamically: Set(%s). Set it in the configuration file: %s", name, d.doc))
+		return refuse(kerr.InvalidRequest, fmt.Sprintf("Cannot update these configs dynamically: Set(%s). Set it in the configuration file: %s", name, d.doc))
 	}
 	if err := d.check(value, n.cfg); err != nil {
 		return refuse(kerr.InvalidConfig, err.Error())

@@ -36,6 +36,9 @@ type configDef struct {
 	// broker is the name of the broker config that gives a topic config its
 	// default; empty when there is none.
 	broker string
+	// hours is the name under which Kafka gives the default, in hours, of a
+	// time in milliseconds.
+	hours string
 	// min and max bound numbers; values bounds words of a string or list.
 	min, max int64
 	values   []string

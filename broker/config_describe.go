@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -37,7 +38,19 @@ func (n *Node) brokerValues(image *metadata.Image, d *configDef) []kmsg.Describe
 	if v := d.startValue(n.cfg); v != d.def {
 		values = append(values, synonym(d.name, v, kmsg.ConfigSourceStaticBrokerConfig))
 	}
+	if d.hours != "" {
+		return append(values, synonym(d.hours, hoursOf(d.def), kmsg.ConfigSourceDefaultConfig))
+	}
 	return append(values, synonym(d.name, d.def, kmsg.ConfigSourceDefaultConfig))
+}
+
+// hoursOf converts the milliseconds of a default to hours.
+func hoursOf(ms string) string {
+	n, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil {
+		panic("broker: default of a time is no number: " + ms)
+	}
+	return strconv.FormatInt(n/(3600*1000), 10)
 }
 
 func synonym(name, value string, source kmsg.ConfigSource) kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
@@ -49,6 +62,9 @@ func synonym(name, value string, source kmsg.ConfigSource) kmsg.DescribeConfigsR
 func describeConfig(d *configDef, values []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym, readOnly bool) kmsg.DescribeConfigsResponseResourceConfig {
 	c := kmsg.NewDescribeConfigsResponseResourceConfig()
 	c.Name, c.Value, c.Source = d.name, values[0].Value, values[0].Source
+	if c.Source == kmsg.ConfigSourceDefaultConfig {
+		c.Value = &d.def // also where the synonym counts in hours
+	}
 	c.ReadOnly, c.ConfigType, c.Documentation = readOnly, d.kind, &d.doc
 	c.IsDefault = c.Source == kmsg.ConfigSourceDefaultConfig
 	c.ConfigSynonyms = values

@@ -44,7 +44,7 @@ func topicConfigs() []configDef {
 		text("message.timestamp.type", "CreateTime", "CreateTime", "LogAppendTime").from("log.message.timestamp.type").says("Whose time records carry: the producer's or the broker's."),
 		{name: "min.cleanable.dirty.ratio", kind: doubleType, def: "0.5", max: 1, broker: "log.cleaner.min.cleanable.ratio", effect: effectNone, doc: compact},
 		long("min.compaction.lag.ms", "0", 0, math.MaxInt64).from("log.cleaner.min.compaction.lag.ms").does(effectNone).says(compact),
-		integer("min.insync.replicas", "1", 1, math.MaxInt32).from("min.insync.replicas").says("Replicas that must be in sync for a write with acks=all to be taken."),
+		integer("min.insync.replicas", "1", 1, math.MaxInt32).from("min.insync.replicas").says("Replicas that must be in sync for a write with acks=all to be taken, at most as many as there are."),
 		boolean("preallocate", "false").from("log.preallocate").does(effectFixed).says("Segments grow as they are written."),
 		boolean("remote.log.copy.disable", "false").does(effectFixed).says(tiered),
 		boolean("remote.log.delete.on.disable", "false").does(effectFixed).says(tiered),
@@ -105,7 +105,7 @@ func (n *Node) topicValue(image *metadata.Image, t *metadata.Topic, name string)
 
 // logConfig is what the configs of a topic mean for its logs. Values have been
 // checked when they were set.
-func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) (cfg storage.LogConfig, minInSync int32) {
+func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogConfig {
 	number := func(name string) int64 {
 		v, err := strconv.ParseInt(strings.TrimSpace(n.topicValue(image, t, name)), 10, 64)
 		if err != nil {
@@ -113,7 +113,7 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) (cfg storage.
 		}
 		return v
 	}
-	cfg = storage.LogConfig{
+	cfg := storage.LogConfig{
 		SegmentBytes:           number("segment.bytes"),
 		SegmentMs:              number("segment.ms"),
 		SegmentIndexBytes:      number("segment.index.bytes"),
@@ -135,5 +135,5 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) (cfg storage.
 			cfg.CleanupPolicy |= storage.CleanupDelete
 		}
 	}
-	return cfg, int32(number("min.insync.replicas"))
+	return cfg
 }

@@ -83,3 +83,11 @@ func messageOf(err error) *string {
 	}
 	return &message
 }
+
+// detailOf is messageOf, but null where the code says it all.
+func detailOf(err error) *string {
+	if _, ok := err.(*kerr.Error); ok { //nolint:errorlint // a plain code, not one that is wrapped with detail
+		return nil
+	}
+	return messageOf(err)
+}

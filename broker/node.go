@@ -54,6 +54,7 @@ type Node struct {
 	configs        *configTables
 	groups         *groups.Coordinator
 	ids            producerIDs
+	fresh          bool // the metadata was empty at this start
 
 	produceTasks produceTasks
 	fetchTasks   fetchTasks
@@ -127,6 +128,9 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	})
 	if err != nil {
 		return err
+	}
+	if logs := n.store.Logs(); n.fresh && len(logs) > 0 {
+		return fmt.Errorf("%s holds %d partitions (%s, ...), but the metadata in %s is empty: bring it back, or remove both", dir, len(logs), logs[0].ID(), filepath.Join(n.dir, "metadata"))
 	}
 	return n.reconcile()
 }
@@ -206,6 +210,7 @@ func (n *Node) identify(fs vfs.FS) error {
 		return fmt.Errorf("%s belongs to node %d, but broker.node_id is %d", n.dir, *known.nodeID, n.cfg.NodeID)
 	}
 	if image.ClusterID == "" {
+		n.fresh = true
 		id := known.clusterID
 		if id == "" {
 			id = newID().String()

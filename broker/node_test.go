@@ -79,6 +79,22 @@ func TestANewerFormatIsRefused(t *testing.T) {
 	}
 }
 
+func TestLogsAreNotRemovedWhenTheMetadataIsGone(t *testing.T) {
+	dir := t.TempDir()
+	n := startNode(t, dir, testConfig())
+	createTopic(t, n, "t", 1, nil)
+	n.stop()
+	if err := os.RemoveAll(filepath.Join(dir, "metadata")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(testConfig(), Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "the metadata in") {
+		t.Fatalf("without metadata: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "logs", "t-0")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnotherNodesDirectoryIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	startNode(t, dir, testConfig()).stop()

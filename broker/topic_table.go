@@ -13,8 +13,6 @@ type topicState struct {
 	name     string
 	id       metadata.TopicID
 	internal bool
-	// minInSync is min.insync.replicas.
-	minInSync int32
 	// logs by partition number; nil for one that could not be opened.
 	logs []*storage.Log
 }

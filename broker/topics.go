@@ -38,6 +38,11 @@ func (n *Node) reconcile() error {
 		if t != nil && int(l.ID().Partition) < len(t.Partitions) && t.ID == l.TopicID() {
 			continue
 		}
+		if l.TopicID() == (metadata.TopicID{}) {
+			// Its partition.metadata is missing: whose it was is not known.
+			n.log.Error("log of an unknown topic id left alone", "topic", l.ID().Topic, "partition", l.ID().Partition)
+			continue
+		}
 		n.log.Info("log without a topic removed", "topic", l.ID().Topic, "partition", l.ID().Partition)
 		if err := n.store.DeleteLog(l.ID()); err != nil {
 			return fmt.Errorf("remove log %s: %w", l.ID(), err)
@@ -56,8 +61,8 @@ func (n *Node) reconcile() error {
 // openTopic opens or makes the logs of a topic. Partitions that fail are left
 // offline; the errors are returned together.
 func (n *Node) openTopic(image *metadata.Image, t *metadata.Topic) (*topicState, error) {
-	cfg, minInSync := n.logConfig(image, t)
-	s := &topicState{name: t.Name, id: t.ID, internal: t.Internal, minInSync: minInSync, logs: make([]*storage.Log, len(t.Partitions))}
+	cfg := n.logConfig(image, t)
+	s := &topicState{name: t.Name, id: t.ID, internal: t.Internal, logs: make([]*storage.Log, len(t.Partitions))}
 	var errs []error
 	for i, p := range t.Partitions {
 		l, err := n.store.CreateLog(storage.TopicPartition{Topic: t.Name, Partition: int32(i)}, t.ID, cfg, p.LeaderEpoch)
@@ -240,10 +245,7 @@ func (n *Node) reconfigure(image *metadata.Image, pick func(*metadata.Topic) boo
 		if s == nil || !pick(t) {
 			continue
 		}
-		cfg, minInSync := n.logConfig(image, t)
-		next := *s
-		next.minInSync = minInSync
-		n.topics.put(&next)
+		cfg := n.logConfig(image, t)
 		for _, l := range slices.DeleteFunc(slices.Clone(s.logs), func(l *storage.Log) bool { return l == nil }) {
 			errs = append(errs, l.SetConfig(cfg))
 		}

@@ -136,9 +136,7 @@ func TestHostileFramesCloseTheirConnectionAndNothingElse(t *testing.T) {
 	if err := newClient(t, n).Ping(t.Context()); err != nil {
 		t.Errorf("the node is gone: %v", err)
 	}
-	if used := n.budget.Used(); used != 0 {
-		t.Errorf("%d bytes are still reserved", used)
-	}
+	awaitUsed(t, n, 0)
 }
 
 func TestATruncatedFrameIsOneLogLine(t *testing.T) {

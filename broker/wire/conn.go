@@ -102,7 +102,9 @@ func (c *Conn) close(err error) {
 		close(c.closed)
 		if err != nil {
 			c.server.metrics.closed.WithLabelValues(closeReason(err)).Inc()
-			c.server.log.connectionClosed(c.RemoteHost(), c, err)
+			if !errors.Is(err, ErrIdle) { // what clients are used to
+				c.server.log.connectionClosed(c.RemoteHost(), c, err)
+			}
 		}
 		if err := c.nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			c.server.cfg.Logger.Debug("close connection failed", "error", err)
