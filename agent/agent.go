@@ -161,7 +161,7 @@ func (a *Agent) runOnce(ctx context.Context) error {
 		BackoffMax: a.cfg.BackoffMax.D(), LaneMax: max(7*int64(a.cfg.BatchMax), int64(a.cfg.UnackedMax)/4),
 	})
 	if err != nil {
-		return errors.Join(err, c.close())
+		return errors.Join(err, c.watcher.Close(), c.close())
 	}
 	c.shipper = shipper
 	c.restore()
@@ -171,25 +171,23 @@ func (a *Agent) runOnce(ctx context.Context) error {
 	go func() { shipped <- shipper.Run(shipCtx) }()
 	readCtx, stopReading := context.WithCancel(ctx)
 	defer stopReading()
-	read := make(chan error, 1)
-	go func() { read <- c.run(readCtx) }()
-	var shipErr error
-	var readErr error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		c.run(readCtx)
+	}()
 	select {
-	case shipErr = <-shipped:
+	case err := <-shipped:
 		stopReading()
-		readErr = <-read
-		return errors.Join(shipErr, readErr, c.close())
-	case readErr = <-read:
+		<-read
+		return errors.Join(err, c.close())
+	case <-read:
 	}
-	if readErr == nil {
-		drain, cancel := context.WithTimeout(shipCtx, a.o.DrainFor)
-		if shipper.Drained(drain) != nil {
-			a.logger.Warn("the cluster did not acknowledge all lines in time: the next start sends them", "bytes", c.unacked.Load())
-		}
-		cancel()
+	drain, cancel := context.WithTimeout(shipCtx, a.o.DrainFor)
+	defer cancel()
+	if shipper.Drained(drain) != nil {
+		a.logger.Warn("the cluster did not acknowledge all lines in time: the next start sends them", "bytes", c.unacked.Load())
 	}
 	stopShipper()
-	shipErr = <-shipped
-	return errors.Join(shipErr, readErr, c.close())
+	return errors.Join(<-shipped, c.close())
 }

@@ -65,6 +65,7 @@ type collector struct {
 	spareMu sync.Mutex
 
 	nextHouse, nextScan, nextSync time.Time
+	syncFailing                   bool
 }
 
 func newCollector(a *Agent) (*collector, error) {
@@ -94,30 +95,24 @@ func (c *collector) close() error {
 }
 
 // run reads until ctx ends, and then hands over what is read.
-func (c *collector) run(ctx context.Context) error {
+func (c *collector) run(ctx context.Context) {
 	watchCtx, stop := context.WithCancel(ctx)
 	watched := make(chan error, 1)
 	go func() { watched <- c.watcher.Run(watchCtx) }()
-	err := c.loop(ctx)
+	c.loop(ctx)
 	stop()
 	c.sealAll()
 	if err := <-watched; err != nil {
 		c.logger.Warn("the watcher did not close", "error", err)
 	}
-	if err == nil {
-		err = c.reg.SyncAll()
-	}
-	return err
 }
 
-func (c *collector) loop(ctx context.Context) error {
+func (c *collector) loop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		now := time.Now()
-		if err := c.timed(now); err != nil {
-			return err
-		}
+		c.timed(now)
 		select {
 		case <-c.watcher.Ready():
 			c.apply(c.watcher.Take())
@@ -144,13 +139,12 @@ func (c *collector) loop(ctx context.Context) error {
 			c.apply(c.watcher.Take())
 		}
 	}
-	return nil
 }
 
 func (c *collector) hasBudget() bool { return c.unacked.Load() < int64(c.cfg.UnackedMax) }
 
 // timed does what is due.
-func (c *collector) timed(now time.Time) error {
+func (c *collector) timed(now time.Time) {
 	for key, b := range c.open {
 		if now.Sub(b.Opened) >= c.cfg.Linger.D() && !c.shipper.Busy(key) {
 			c.seal(key, b)
@@ -166,11 +160,20 @@ func (c *collector) timed(now time.Time) error {
 	}
 	if now.After(c.nextSync) {
 		c.nextSync = now.Add(syncInterval)
-		if err := c.reg.SyncAll(); err != nil {
-			c.logger.Error("the registry cannot be written: shipping waits", "error", err)
-		}
+		c.syncRegistry()
 	}
-	return nil
+}
+
+// syncRegistry makes acknowledgements durable that no plan has followed. A failure is said once.
+func (c *collector) syncRegistry() {
+	err := c.reg.SyncAll()
+	switch {
+	case err != nil && !c.syncFailing:
+		c.logger.Error("the registry cannot be written: shipping waits", "error", err)
+	case err == nil && c.syncFailing:
+		c.logger.Info("the registry can be written again")
+	}
+	c.syncFailing = err != nil
 }
 
 func (c *collector) nextDeadline() time.Time {

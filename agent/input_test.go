@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
+	"go.uber.org/goleak"
+
 	"github.com/millrace/millrace/agent"
 	"github.com/millrace/millrace/configs"
 )
@@ -195,6 +198,51 @@ func scenarioBackPressure(t *testing.T, r *rig) {
 	eventually(t, 10*time.Second, "all is acknowledged", func() bool { return r.metric("millrace_agent_unacked_bytes") == 0 })
 }
 
+// scenarioFewerPartitions deletes the topic and creates it with fewer partitions: files move.
+func scenarioFewerPartitions(t *testing.T, r *rig) {
+	conf := sarama.NewConfig()
+	conf.Version = sarama.V2_8_0_0
+	admin, err := sarama.NewClusterAdmin([]string{r.bootstrap}, conf)
+	must(t, err)
+	defer admin.Close()
+	must(t, admin.CreateTopic(r.topic, &sarama.TopicDetail{NumPartitions: 3, ReplicationFactor: 1}, false))
+	for i := range 3 {
+		r.write(fmt.Sprintf("%d.log", i), "before\n")
+	}
+	r.start()
+	lines := newReader(t, r.bootstrap, r.topic)
+	lines.next(3)
+	used := map[int32]bool{}
+	for _, l := range lines.have {
+		used[l.partition] = true
+	}
+	if len(used) != 3 {
+		t.Fatalf("three files share %d partitions", len(used))
+	}
+	eventually(t, 10*time.Second, "all is acknowledged", func() bool { return r.metric("millrace_agent_lines_acked_total") == 3 })
+	must(t, admin.DeleteTopic(r.topic))
+	eventually(t, 30*time.Second, "the topic is created anew", func() bool {
+		return admin.CreateTopic(r.topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false) == nil
+	})
+	for i := range 3 {
+		r.write(fmt.Sprintf("%d.log", i), "after\n")
+	}
+	again := newReader(t, r.bootstrap, r.topic)
+	moved := 0
+	for _, l := range again.next(3) {
+		if l.value != "after" || l.partition != 0 {
+			t.Fatalf("got %+v", l)
+		}
+		if l.origin.Flags == "moved" {
+			moved++
+		}
+	}
+	if moved != 2 {
+		t.Fatalf("%d files are marked as moved, want 2: %+v", moved, append(lines.have, again.have...))
+	}
+	nothingMore(t, again, time.Second)
+}
+
 func TestLocked(t *testing.T) {
 	r := newRig(t, "127.0.0.1:1")
 	r.start()
@@ -207,6 +255,7 @@ func TestLocked(t *testing.T) {
 
 // TestBrokerDown starts without a cluster, says so once, and ends in time.
 func TestBrokerDown(t *testing.T) {
+	before := goleak.IgnoreCurrent()
 	r := newRig(t, "127.0.0.1:1")
 	r.cfg.BackoffMax = configs.Duration(50 * time.Millisecond)
 	r.write("x.log", "1\n")
@@ -220,6 +269,7 @@ func TestBrokerDown(t *testing.T) {
 	if n := strings.Count(r.output.String(), "waiting for the Kafka cluster"); n != 1 {
 		t.Fatalf("it said %d times that it waits", n)
 	}
+	goleak.VerifyNone(t, before, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
 func TestBadInputs(t *testing.T) {

@@ -57,6 +57,7 @@ var scenarios = map[string]func(*testing.T, *rig){
 	"many files":         scenarioManyFiles,
 	"clone":              scenarioClone,
 	"back-pressure":      scenarioBackPressure,
+	"fewer partitions":   scenarioFewerPartitions,
 }
 
 func scenarioShips(t *testing.T, r *rig) {

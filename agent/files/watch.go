@@ -79,6 +79,9 @@ func (w *Watcher) Add(dir string) (added bool, err error) {
 	return true, nil
 }
 
+// Close ends a watcher that Run was not called of.
+func (w *Watcher) Close() error { return w.fs.Close() }
+
 // Run gathers events until ctx ends. It closes the watcher.
 func (w *Watcher) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)

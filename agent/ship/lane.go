@@ -122,6 +122,9 @@ func (l *lane) outstanding() int {
 // advance does all that can be done without waiting for an answer. An error
 // is worth a wait and another try.
 func (l *lane) advance(ctx context.Context) error {
+	if l.s.ending.Load() {
+		return nil
+	}
 	if l.stalled {
 		if l.outstanding() > 0 {
 			return nil
@@ -172,6 +175,12 @@ func (l *lane) ensureProducer(ctx context.Context, t *Topic) error {
 	if l.outstanding() > 0 {
 		l.stalled = true
 		return nil
+	}
+	if state.ProducerID >= 0 && state.Cluster == t.Cluster && len(l.flights) > 0 {
+		// The process before may have sent them to the new topic already, and not have seen the answer.
+		if err := l.confirm(&state); err != nil {
+			return err
+		}
 	}
 	if state.ProducerID >= 0 {
 		l.s.o.Logger.Warn("the topic is another one than before: its unacknowledged batches are sent again under a new producer id",
@@ -257,11 +266,7 @@ func (l *lane) settleDoubts(ctx context.Context) error {
 			"topic", l.key.Topic, "partition", l.key.Partition, "batches", doubts)
 		return nil
 	}
-	for _, f := range l.flights {
-		end := batch.AddSequence(f.plan.FirstSequence, f.plan.Records-1)
-		f.acked = f.acked || !f.sent && last-end >= 0
-	}
-	l.dropAcked()
+	l.confirmTo(last)
 	for _, f := range l.flights {
 		if f.batch == nil {
 			t, known := l.s.cluster.topic(l.key.Topic)
@@ -273,6 +278,24 @@ func (l *lane) settleDoubts(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// confirm asks the cluster for the last sequence of the lane's producer, and
+// drops the flights that it has.
+func (l *lane) confirm(state *registry.Lane) error {
+	last, ok, err := l.s.cluster.lastSequence(l.key.Topic, l.key.Partition, state.ProducerID, state.Epoch)
+	if ok {
+		l.confirmTo(last)
+	}
+	return err
+}
+
+func (l *lane) confirmTo(last int32) {
+	for _, f := range l.flights {
+		end := batch.AddSequence(f.plan.FirstSequence, f.plan.Records-1)
+		f.acked = f.acked || !f.sent && last-end >= 0
+	}
+	l.dropAcked()
 }
 
 // plan journals waiting batches, as many as the window has room for, and makes the plans durable.
@@ -331,7 +354,9 @@ func (l *lane) send(conn *sarama.Broker) error {
 			l.s.o.Observer.Retried(l.key)
 		}
 		f.sent, f.tried, f.err = true, true, nil
+		l.s.inFlight.Add(1)
 		if err := l.produce(conn, f); err != nil {
+			l.s.inFlight.Add(-1)
 			f.sent = false
 			l.stalled = l.outstanding() > 0
 			l.s.cluster.drop(conn)
@@ -365,6 +390,7 @@ var errNoAnswer = errors.New("the answer does not name the partition")
 // take notes an answer, and acknowledges what is done.
 func (l *lane) take(r result) {
 	r.flight.sent = false
+	l.s.inFlight.Add(-1)
 	if classify(orNone(r.err)) == done {
 		r.flight.acked = true
 		l.acknowledge(r.flight)

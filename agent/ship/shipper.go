@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -56,13 +57,15 @@ type Options struct {
 
 // Shipper sends batches to all partitions.
 type Shipper struct {
-	o       Options
-	cluster *cluster
-	dial    *dialer
-	outage  *outage
-	slots   int
-	known   chan struct{} // a topic has become known, or has more partitions
-	fatal   chan error
+	o        Options
+	cluster  *cluster
+	dial     *dialer
+	outage   *outage
+	slots    int
+	ending   atomic.Bool   // nothing more is sent
+	inFlight atomic.Int64  // requests without an answer
+	known    chan struct{} // a topic has become known, or has more partitions
+	fatal    chan error
 
 	mu      sync.Mutex
 	names   map[string]bool
@@ -184,6 +187,7 @@ func (s *Shipper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case err = <-s.fatal:
+			s.settle(ctx)
 		case <-s.started:
 			s.mu.Lock()
 			fresh := s.fresh
@@ -199,6 +203,24 @@ func (s *Shipper) Run(ctx context.Context) error {
 	s.cluster.close()
 	s.wg.Wait()
 	return err
+}
+
+// settleFor bounds the wait for the answers to what was sent.
+const settleFor = 5 * time.Second
+
+// settle sends nothing more, and waits for the answers to what was sent.
+func (s *Shipper) settle(ctx context.Context) {
+	s.ending.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, settleFor)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for s.inFlight.Load() > 0 && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 }
 
 // Drained waits until every lane is empty, or ctx ends.
