@@ -64,7 +64,9 @@ func makeTopic(t *testing.T, bootstrap, topic string, partitions int32) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
+	forever := "-1" // the records are older than the default retention
+	detail := &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: map[string]*string{"retention.ms": &forever}}
+	if err := admin.CreateTopic(topic, detail, false); err != nil {
 		t.Fatal(err)
 	}
 }

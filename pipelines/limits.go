@@ -13,6 +13,9 @@ const (
 	drainTimeout = 5 * time.Second
 	// commitInterval is the time between two commits of offsets.
 	commitInterval = time.Second
+	// sessionTimeout is how long the partitions of a killed process wait for
+	// another owner: the shortest that brokers accept by default.
+	sessionTimeout = 6 * time.Second
 	// topicsQuick and topicsSlow are the times between two looks for new
 	// topics: quick for topicsQuickFor after a start or a change.
 	topicsQuick    = time.Second

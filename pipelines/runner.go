@@ -72,18 +72,21 @@ func (r *runner) consumeUntil(ctx context.Context) error {
 	}
 	trouble := &troubleLog{logger: r.logger}
 	wait := retryFirst
-	for ctx.Err() == nil {
+	for {
+		began := time.Now()
 		err := r.connectAndConsume(ctx, conf, trouble)
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // the end was asked for
 		}
 		trouble.report(err)
+		if time.Since(began) > retryLast {
+			wait = retryFirst // it has worked for a while
+		}
 		if pause(ctx, wait) != nil {
-			break
+			return nil //nolint:nilerr // the end was asked for
 		}
 		wait = min(2*wait, retryLast)
 	}
-	return nil
 }
 
 func (r *runner) saramaConfig() (*sarama.Config, error) {
@@ -100,6 +103,8 @@ func (r *runner) saramaConfig() (*sarama.Config, error) {
 	conf.Consumer.Offsets.AutoCommit.Interval = commitInterval
 	conf.Consumer.IsolationLevel = sarama.ReadCommitted
 	conf.Consumer.MaxProcessingTime = time.Second
+	conf.Consumer.Group.Session.Timeout = sessionTimeout
+	conf.Consumer.Group.Heartbeat.Interval = sessionTimeout / 3
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
 	return conf, nil
 }
@@ -151,6 +156,7 @@ func (r *runner) consumeTopics(ctx context.Context, client sarama.Client, group 
 	h := &handler{runner: r, onStart: trouble.recovered}
 	changedAt := time.Now()
 	for ctx.Err() == nil {
+		began := time.Now()
 		session, endSession := context.WithCancel(ctx)
 		var g errgroup.Group
 		var next []string
@@ -175,6 +181,9 @@ func (r *runner) consumeTopics(ctx context.Context, client sarama.Client, group 
 		}
 		if err != nil {
 			return err
+		}
+		if time.Since(began) < retryFirst && pause(ctx, retryFirst) != nil {
+			return nil //nolint:nilerr // the end was asked for
 		}
 	}
 	return nil

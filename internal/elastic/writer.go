@@ -20,6 +20,9 @@ const (
 	backoffLast  = 10 * time.Second
 )
 
+// reportInterval is the shortest time between two log lines about failures.
+const reportInterval = time.Minute
+
 // requestTimeout is how long one bulk request may take before it is tried again.
 const requestTimeout = 2 * time.Minute
 
@@ -30,8 +33,10 @@ type Writer struct {
 	onRetry func()
 
 	mu sync.Mutex
-	// troubled says that a failure was logged and no success since.
-	troubled bool
+	// since is when failures began; the zero time while there are none. reported
+	// says that this trouble was logged, at lastReport.
+	since, lastReport time.Time
+	reported          bool
 }
 
 // Result counts what became of a batch.
@@ -250,11 +255,18 @@ func (w *Writer) writeStripped(ctx context.Context, b *Batch, i int, why outcome
 	}
 }
 
-// trouble logs the first failure after a success.
+// trouble logs the first failure after a success, and not more often than
+// once in reportInterval: a server that fails now and then is one line.
 func (w *Writer) trouble(status int, reason string) {
 	w.mu.Lock()
-	first := !w.troubled
-	w.troubled = true
+	now := time.Now()
+	if w.since.IsZero() {
+		w.since = now
+	}
+	first := !w.reported && now.Sub(w.lastReport) >= reportInterval
+	if first {
+		w.reported, w.lastReport = true, now
+	}
 	w.mu.Unlock()
 	if first {
 		w.logger.Warn("elasticsearch does not take documents, trying again until it does",
@@ -264,10 +276,10 @@ func (w *Writer) trouble(status int, reason string) {
 
 func (w *Writer) recovered() {
 	w.mu.Lock()
-	was := w.troubled
-	w.troubled = false
+	was, took := w.reported, time.Since(w.since)
+	w.reported, w.since = false, time.Time{}
 	w.mu.Unlock()
 	if was {
-		w.logger.Info("elasticsearch takes documents again")
+		w.logger.Info("elasticsearch takes documents again", "after", took.Round(time.Millisecond))
 	}
 }

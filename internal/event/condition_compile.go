@@ -2,6 +2,7 @@ package event
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -204,12 +205,7 @@ func (c *compiler) membership(n *ast.BinaryNode) (boolFunc, error) {
 		if list.kind != KindList {
 			return v.Equal(list)
 		}
-		for _, e := range list.more.list {
-			if v.Equal(e) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(list.more.list, v.Equal)
 	}, nil
 }
 

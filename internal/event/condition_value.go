@@ -194,7 +194,7 @@ func arithmetic(op string, a, b Value) Value {
 	if !xok || !yok {
 		return Value{}
 	}
-	result := math.NaN()
+	var result float64
 	switch op {
 	case "+":
 		result = x + y

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -224,7 +225,7 @@ func (e *Event) AddTag(tag string) {
 				return
 			}
 		}
-		tags = old.more.list[:len(old.more.list):len(old.more.list)]
+		tags = slices.Clip(old.more.list)
 	default:
 		if old.str == tag {
 			return

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,12 +140,7 @@ func hasLongObject(v Value) bool {
 			return true
 		}
 	}
-	for _, e := range v.List() {
-		if hasLongObject(e) {
-			return true
-		}
-	}
-	return len(v.Fields()) > membersCompared
+	return len(v.Fields()) > membersCompared || slices.ContainsFunc(v.List(), hasLongObject)
 }
 
 func FuzzCondition(f *testing.F) {

@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
@@ -62,8 +63,7 @@ func (p *grokProcessor) compile(s *settings, patterns []*yaml.Node, compile func
 }
 
 func offsetOf(err error) int {
-	var ge *grok.Error
-	if errors.As(err, &ge) {
+	if ge, ok := errors.AsType[*grok.Error](err); ok {
 		return ge.Offset
 	}
 	return 0
@@ -131,7 +131,7 @@ func (p *grokProcessor) capture(e *Event, f grok.Field, value string, again bool
 	case again:
 		old := e.Get(f.Name)
 		if old.kind == KindList {
-			v = List(append(old.more.list[:len(old.more.list):len(old.more.list)], v)...)
+			v = List(append(slices.Clip(old.more.list), v)...)
 		} else {
 			v = List(old, v)
 		}

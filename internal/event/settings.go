@@ -109,19 +109,6 @@ func (s *settings) taken() bool { return slices.Contains(s.known, "") }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// text reads a setting that is text; def when it is not given.
-func (s *settings) text(name, def string) string {
-	n := s.take(name)
-	if n == nil {
-		return def
-	}
-	if n.Kind != yaml.ScalarNode || isNull(n) {
-		s.failAt(n, "%s must be text", name)
-		return def
-	}
-	return n.Value
-}
-
 // choice reads a setting that is one of some texts.
 func (s *settings) choice(name, def string, of ...string) string {
 	n := s.take(name)

@@ -1,6 +1,9 @@
 package grok
 
-import "regexp/syntax"
+import (
+	"regexp/syntax"
+	"slices"
+)
 
 // nullable reports whether a node may match the empty text.
 func nullable(re *syntax.Regexp) bool {
@@ -23,12 +26,7 @@ func nullable(re *syntax.Regexp) bool {
 		}
 		return true
 	case syntax.OpAlternate:
-		for _, sub := range re.Sub {
-			if nullable(sub) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(re.Sub, nullable)
 	default:
 		return true
 	}

@@ -3,6 +3,7 @@ package grok
 import (
 	"errors"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -92,8 +93,7 @@ type program struct {
 func compile(text string, captures int) (*program, error) {
 	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
-		var se *syntax.Error
-		if errors.As(err, &se) {
+		if se, ok := errors.AsType[*syntax.Error](err); ok {
 			if strings.Contains(se.Expr, "(?") {
 				return nil, errorf(0, "%s", se.Code) // what it shows is not what was written
 			}
@@ -176,8 +176,8 @@ func (c *compiler) node(re *syntax.Regexp, next int32) int32 {
 	case syntax.OpRepeat:
 		return c.repeat(re.Sub[0], re.Min, re.Max, lazy(re), next)
 	case syntax.OpConcat:
-		for i := len(re.Sub) - 1; i >= 0; i-- {
-			next = c.node(re.Sub[i], next)
+		for _, sub := range slices.Backward(re.Sub) {
+			next = c.node(sub, next)
 		}
 		return next
 	case syntax.OpAlternate:
@@ -216,10 +216,10 @@ func (c *compiler) literal(re *syntax.Regexp, next int32) int32 {
 	if c.runs && !fold {
 		return c.emit(instruction{op: opLiteral, text: string(re.Rune), next: next})
 	}
-	for i := len(re.Rune) - 1; i >= 0; i-- {
-		cl := newClass([]rune{re.Rune[i], re.Rune[i]})
+	for _, r := range slices.Backward(re.Rune) {
+		cl := newClass([]rune{r, r})
 		if fold {
-			cl = foldedClass(re.Rune[i])
+			cl = foldedClass(r)
 		}
 		next = c.emit(instruction{op: opClass, class: cl, next: next})
 	}
