@@ -56,23 +56,60 @@ func (n *Node) bulk(r *request) (answer, error) {
 	}
 	start := n.clock()
 	w := n.newWriter()
-	items := make([]any, 0, len(actions))
+	items := make([]bulkAnswer, len(actions))
 	failed := false
 	for i := range actions {
 		item, err := w.item(r.Context(), &actions[i])
 		if err != nil {
 			return answer{}, err
 		}
-		failed = failed || item["error"] != nil
-		if refresh == "true" && item["error"] == nil {
-			item["forced_refresh"] = true
-		}
-		items = append(items, map[string]any{actions[i].kind: item})
+		failed = failed || item.Error != nil
+		item.ForcedRefresh = refresh == "true" && item.Error == nil
+		items[i].set(actions[i].kind, item)
 	}
 	if err := w.finish(refresh != ""); err != nil {
 		return answer{}, err
 	}
 	return ok(map[string]any{"errors": failed, "took": n.clock().Sub(start).Milliseconds(), "items": items})
+}
+
+// bulkAnswer is an item of the answer, under the name of its action.
+type bulkAnswer struct {
+	Index  *bulkItem `json:"index,omitempty"`
+	Create *bulkItem `json:"create,omitempty"`
+	Delete *bulkItem `json:"delete,omitempty"`
+}
+
+func (a *bulkAnswer) set(kind string, item *bulkItem) {
+	switch kind {
+	case "index":
+		a.Index = item
+	case "create":
+		a.Create = item
+	default:
+		a.Delete = item
+	}
+}
+
+// bulkItem is what became of one action.
+type bulkItem struct {
+	Index         string         `json:"_index"`
+	ID            *string        `json:"_id"`
+	Version       int64          `json:"_version,omitempty"`
+	Result        string         `json:"result,omitempty"`
+	ForcedRefresh bool           `json:"forced_refresh,omitempty"`
+	Shards        *shardCounts   `json:"_shards,omitempty"`
+	SeqNo         *int64         `json:"_seq_no,omitempty"`
+	PrimaryTerm   int64          `json:"_primary_term,omitempty"`
+	Status        int            `json:"status"`
+	Error         map[string]any `json:"error,omitempty"`
+}
+
+// shardCounts says on how many shards a write was made.
+type shardCounts struct {
+	Total      int `json:"total"`
+	Successful int `json:"successful"`
+	Failed     int `json:"failed"`
 }
 
 // refreshParam reads ?refresh: empty, true or wait_for. The latter two are the same here.
@@ -249,10 +286,11 @@ type writer struct {
 	position int64
 	touched  map[*storage.Index]bool
 	last     *storage.Index
+	shards   shardCounts
 }
 
 func (n *Node) newWriter() *writer {
-	return &writer{node: n, touched: map[*storage.Index]bool{}}
+	return &writer{node: n, touched: map[*storage.Index]bool{}, shards: shardCounts{Total: 1, Successful: 1}}
 }
 
 // finish waits for the disk and makes the documents visible.
@@ -273,7 +311,7 @@ const writeTriesMax = 10
 
 // item carries out one action and renders its part of the answer. An error is the
 // node's fault and fails the whole request.
-func (w *writer) item(ctx context.Context, a *bulkAction) (map[string]any, error) {
+func (w *writer) item(ctx context.Context, a *bulkAction) (*bulkItem, error) {
 	result, ix, err := w.write(a)
 	w.position = max(w.position, result.Position)
 	if err != nil {
@@ -282,9 +320,9 @@ func (w *writer) item(ctx context.Context, a *bulkAction) (map[string]any, error
 			return nil, err
 		}
 		w.count(e)
-		item := map[string]any{"_index": a.index, "_id": a.id, "status": e.HTTPStatus(), "error": renderError(e)}
+		item := &bulkItem{Index: a.index, ID: &a.id, Status: e.HTTPStatus(), Error: renderError(e)}
 		if !a.hasID && a.id == "" {
-			item["_id"] = nil
+			item.ID = nil
 		}
 		return item, ctx.Err()
 	}
@@ -300,9 +338,9 @@ func (w *writer) item(ctx context.Context, a *bulkAction) (map[string]any, error
 	}
 	w.node.metrics.documents.WithLabelValues(outcome).Inc()
 	w.touched[ix] = true
-	return map[string]any{
-		"_index": ix.Name, "_id": a.id, "_version": result.Version, "result": outcome, "_seq_no": result.SeqNo, "_primary_term": 1,
-		"_shards": map[string]any{"total": 1, "successful": 1, "failed": 0}, "status": status,
+	return &bulkItem{
+		Index: ix.Name, ID: &a.id, Version: result.Version, Result: outcome, Shards: &w.shards, SeqNo: &result.SeqNo,
+		PrimaryTerm: 1, Status: status,
 	}, nil
 }
 

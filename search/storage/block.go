@@ -182,11 +182,7 @@ func (b *Block) fetchSegment(rows []int, documents []Document) error {
 	if err != nil {
 		return err
 	}
-	i = 0
-	err = r.rows(b.group, columnSource, rows, func(_ int, v []byte) {
-		documents[i].Source = slices.Clone(v)
-		i++
-	})
+	err = r.sources(b.group, rows, func(i int, source []byte) { documents[i].Source = source })
 	if err != nil {
 		return err
 	}

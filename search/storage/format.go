@@ -17,7 +17,7 @@ const (
 	// walRecordBytesMax bounds one record: a document or a mapping.
 	walRecordBytesMax = 128 << 20
 	// blockBytesMax closes a block of the buffer before it has RowsMax rows.
-	blockBytesMax = 24 << 20
+	blockBytesMax = 8 << 20
 	// bufferAgeMax is the age at which a buffer is written out, however small.
 	bufferAgeMax = time.Minute
 	// mergeRowsMax and mergeBytesMax bound the segment that a merge makes.

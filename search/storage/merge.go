@@ -232,6 +232,9 @@ func (m *merger) copyGroup(src *mergeSource, group int) error {
 			return err
 		}
 	}
+	if err := restoreColumn(r, group, m.specs, columns); err != nil {
+		return err
+	}
 	for row := range src.seg.meta.Counts[group] {
 		if removed.Has(row) {
 			continue
@@ -243,6 +246,33 @@ func (m *merger) copyGroup(src *mergeSource, group int) error {
 		}
 		m.copyRow(columns, row)
 	}
+	return nil
+}
+
+// restoreColumn puts back what is cut out of the sources of a row group.
+func restoreColumn(r *segmentReader, group int, specs []columnSpec, columns []*column.Column) error {
+	at := func(name string) *column.Column {
+		return columns[slices.IndexFunc(specs, func(s columnSpec) bool { return s.name == name })]
+	}
+	short := at(columnSource)
+	whole := &column.Column{Kind: column.Bytes, Starts: []uint32{0}, Data: make([]byte, 0, 2*len(short.Data))}
+	for row := range short.Len() {
+		var err error
+		whole.Data, err = restore(whole.Data, short.Bytes(row), func(cut int) ([]byte, error) {
+			if cut < len(r.cuts) {
+				if c := at(r.cuts[cut]); c != nil && c.Has(row) {
+					lo, _ := c.Range(row)
+					return c.Bytes(lo), nil
+				}
+			}
+			return nil, &CorruptionError{File: r.file.Name(), Reason: fmt.Sprintf("source of row %d of group %d", row, group)}
+		})
+		if err != nil {
+			return err
+		}
+		whole.Starts = append(whole.Starts, uint32(len(whole.Data)))
+	}
+	*short = *whole
 	return nil
 }
 

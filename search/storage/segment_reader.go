@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -20,6 +21,8 @@ type segmentReader struct {
 	pq     *parquet.File
 	leaves map[string]parquet.LeafColumn
 	tokens *tokensReader
+	// cuts names the columns whose values are cut out of the sources.
+	cuts []string
 }
 
 // openSegment opens the columns and filters of a segment.
@@ -49,6 +52,9 @@ func (r *segmentReader) load(name string) error {
 	r.pq, err = parquet.OpenFile(r.file, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(128<<10))
 	if err != nil {
 		return fmt.Errorf("%w: %w", &CorruptionError{File: filepath.Base(name), Reason: "parquet"}, err)
+	}
+	if names, ok := r.pq.Lookup(cutMetadata); ok && names != "" {
+		r.cuts = strings.Split(names, "\x00")
 	}
 	for _, field := range r.pq.Schema().Fields() {
 		if leaf, ok := r.pq.Schema().Lookup(field.Name()); ok {
@@ -229,8 +235,56 @@ func (l *columnLoader) finish() *column.Column {
 	return l.out
 }
 
-// rows calls use with the value of a required byte column in each of the rows,
-// which must ascend. The value is valid until use returns.
+// sources calls use with the whole source of each of the rows, which must ascend. It may be kept.
+func (r *segmentReader) sources(group int, rows []int, use func(i int, source []byte)) error {
+	shortened := make([][]byte, len(rows))
+	wanted := make([][]int, len(r.cuts)) // positions in rows by cut column
+	i := 0
+	err := r.rows(group, columnSource, rows, func(_ int, v []byte) {
+		shortened[i] = slices.Clone(v)
+		cutsOf(v, func(c int) {
+			if c < len(wanted) {
+				wanted[c] = append(wanted[c], i)
+			}
+		})
+		i++
+	})
+	if err != nil {
+		return err
+	}
+	values := make([]map[int][]byte, len(r.cuts))
+	for c, positions := range wanted {
+		values[c] = map[int][]byte{}
+		at := make([]int, 0, len(positions))
+		for _, p := range positions {
+			at = append(at, rows[p])
+		}
+		i := 0
+		err := r.rows(group, r.cuts[c], at, func(_ int, v []byte) {
+			values[c][positions[i]] = slices.Clone(v)
+			i++
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i, short := range shortened {
+		whole, err := restore(nil, short, func(c int) ([]byte, error) {
+			if c < len(values) && values[c][i] != nil {
+				return values[c][i], nil
+			}
+			return nil, &CorruptionError{File: r.file.Name(), Reason: fmt.Sprintf("source of row %d of group %d", rows[i], group)}
+		})
+		if err != nil {
+			return err
+		}
+		use(i, whole)
+	}
+	return nil
+}
+
+// rows calls use with the value of a byte column in each of the rows, which must
+// ascend and have one value each. The value is valid until use returns.
 func (r *segmentReader) rows(group int, name string, rows []int, use func(row int, value []byte)) error {
 	chunk, _, ok := r.chunk(group, name)
 	if !ok {
@@ -263,10 +317,12 @@ func (r *segmentReader) rows(group int, name string, rows []int, use func(row in
 			}
 			page, first, count = next, row, int(next.NumRows())
 		}
-		data := page.Data()
-		content, offsets := data.ByteArray()
-		at := row - first
-		use(row, content[offsets[at]:offsets[at+1]])
+		var value [1]parquet.Value
+		one := page.Slice(int64(row-first), int64(row-first)+1)
+		if n, err := one.Values().ReadValues(value[:]); n < 1 {
+			return fmt.Errorf("read %q of %s: row %d: %w", name, r.file.Name(), row, err)
+		}
+		use(row, value[0].ByteArray())
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ type segmentWriter struct {
 	pq     *parquet.Writer
 	order  []int // column index in the file by spec
 	names  []string
+	cuts   []int // specs whose values are cut out of the source
 	tokens *tokensBuilder
 	ids    *idsBuilder
 	meta   segmentMeta
@@ -89,7 +90,12 @@ func newSegmentWriter(fs vfs.FS, dir string, id int64, specs []columnSpec) (*seg
 		}
 		w.order = append(w.order, leaf.ColumnIndex)
 	}
+	cut := cutNames(specs)
+	for _, name := range cut {
+		w.cuts = append(w.cuts, slices.Index(w.names, name))
+	}
 	w.pq = parquet.NewWriter(w.buffer, schema,
+		parquet.KeyValueMetadata(cutMetadata, strings.Join(cut, "\x00")),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.PageBufferSize(pageBytes),
 		parquet.ColumnIndexSizeLimit(func([]string) int { return 16 }),
@@ -129,7 +135,15 @@ func (w *segmentWriter) write(g group) error {
 	}
 	writers := w.pq.ColumnWriters()
 	for i, spec := range w.specs {
-		if err := w.writeColumn(writers[w.order[i]], spec, w.order[i], g.columns[i], g.rows); err != nil {
+		c := g.columns[i]
+		if spec.name == columnSource {
+			var cut []*column.Column
+			for _, of := range w.cuts {
+				cut = append(cut, g.columns[of])
+			}
+			c = cutColumn(c, g.rows, cut)
+		}
+		if err := w.writeColumn(writers[w.order[i]], spec, w.order[i], c, g.rows); err != nil {
 			return fmt.Errorf("write column %q: %w", spec.name, err)
 		}
 	}
