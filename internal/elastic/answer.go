@@ -123,7 +123,7 @@ func parseBulkAnswer(body []byte, documents int) ([]outcome, error) {
 // so that the common one, of megabytes, is not parsed.
 func noErrors(body []byte) bool {
 	head := body[:min(len(body), 100)]
-	if !bytes.HasPrefix(head, []byte("{")) || !bytes.HasSuffix(bytes.TrimRight(body, "\r\n "), []byte("]}")) {
+	if !bytes.HasPrefix(head, []byte("{")) || !bytes.HasSuffix(bytes.TrimRight(body, "\r\n "), []byte("}")) {
 		return false
 	}
 	at := bytes.Index(head, []byte(`"errors":false`))

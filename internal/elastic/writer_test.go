@@ -328,3 +328,21 @@ func FuzzBulkAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestAnswersWithoutErrorsAreKnownByTheirBeginning(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"took":30,"errors":false,"items":[{"create":{"status":201}}]}`:       true,
+		`{"errors":false,"items":[{"create":{"status":201}}],"took":3}` + "\n": true,
+		`{"took":30,"ingest_took":1,"errors":false,"items":[]}`:                true,
+		`{"took":30,"errors":true,"items":[{"create":{"status":429}}]}`:        false,
+		`{"items":[{"create":{"x":"\"errors\":false"}}],"errors":true}`:        false,
+		`{"items":[],"errors":false}`:                                          false, // parsed instead
+		`{"took":30,"errors":false,"items":[{"create":{"sta`:                   false,
+		`<html>"errors":false}`:                                                false,
+		``:                                                                     false,
+	} {
+		if got := noErrors([]byte(body)); got != want {
+			t.Errorf("%s: got %v", body, got)
+		}
+	}
+}
