@@ -387,11 +387,16 @@ func (x *torture) count(value string) {
 	number, text, _ := strings.Cut(rest, " ")
 	n, err := strconv.Atoi(number)
 	if err != nil || text != padding || n >= x.lines || !slices.Contains([]string{"rename", "copytruncate", "delete"}, name) {
-		x.set("copytruncate").odd++
+		set := x.set("copytruncate")
+		x.seenMu.Lock()
+		set.odd++
+		x.seenMu.Unlock()
 		return
 	}
 	set := x.set(name)
+	x.seenMu.Lock()
 	set.counts[n]++
+	x.seenMu.Unlock()
 	set.total.Add(1)
 	set.parts[min(n/(x.lines/deletions), deletions-1)].Add(1)
 }
@@ -548,6 +553,8 @@ func (x *torture) verify() {
 	}
 	missing := func(name string) (n, first int) {
 		set := x.set(name)
+		x.seenMu.Lock()
+		defer x.seenMu.Unlock()
 		first = -1
 		for i, need := range needs[name] {
 			if need && set.counts[i] == 0 {
@@ -578,8 +585,10 @@ func (x *torture) verify() {
 		if n, first := missing(name); n > 0 {
 			x.t.Errorf("%s: %d lines are missing, the first is %d", name, n, first)
 		}
+		set := x.set(name)
 		twice, first := 0, -1
-		for i, n := range x.set(name).counts {
+		x.seenMu.Lock()
+		for i, n := range set.counts {
 			if n > 1 {
 				if first < 0 {
 					first = i
@@ -587,6 +596,7 @@ func (x *torture) verify() {
 				twice++
 			}
 		}
+		x.seenMu.Unlock()
 		if twice > 0 {
 			x.t.Errorf("%s: %d lines came more than once, the first is %d", name, twice, first)
 		}

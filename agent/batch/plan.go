@@ -88,3 +88,8 @@ type Multiline struct {
 func AddSequence(seq, n int32) int32 {
 	return int32((int64(seq) + int64(n)) & 0x7fffffff)
 }
+
+// SequenceReached reports whether sequence last is end or one after it. The two are less than 2^30 records apart.
+func SequenceReached(last, end int32) bool {
+	return (int64(last)-int64(end))&0x7fffffff < 1<<30
+}

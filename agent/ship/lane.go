@@ -293,7 +293,7 @@ func (l *lane) confirm(state *registry.Lane) error {
 func (l *lane) confirmTo(last int32) {
 	for _, f := range l.flights {
 		end := batch.AddSequence(f.plan.FirstSequence, f.plan.Records-1)
-		f.acked = f.acked || !f.sent && last-end >= 0
+		f.acked = f.acked || !f.sent && batch.SequenceReached(last, end)
 	}
 	l.dropAcked()
 }

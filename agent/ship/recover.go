@@ -41,12 +41,21 @@ func (l *lane) recover(ctx context.Context) error {
 	}
 }
 
-// renewAfter takes a new producer id. The oldest batch was refused for its sequence, so neither it
-// nor any after it is in the log under the old one.
+// renewAfter takes a new producer id after the oldest batch was refused for its sequence. Before that the
+// cluster is asked: a restarted Apache Kafka remembers only the last batch of a producer, and refuses the four before it
+// although it has them.
 func (l *lane) renewAfter(ctx context.Context, cause error) error {
 	t, ok := l.s.cluster.topic(l.key.Topic)
 	if !ok {
 		return errNoTopic
+	}
+	state := l.s.o.Registry.Lane(l.key)
+	before := len(l.flights)
+	if err := l.confirm(&state); err != nil {
+		return err
+	}
+	if len(l.flights) < before {
+		return nil // it goes on where the cluster is
 	}
 	l.s.o.Logger.Warn("the cluster does not go on with the producer's sequences: a new producer id is taken",
 		"topic", l.key.Topic, "partition", l.key.Partition, "error", cause)

@@ -618,4 +618,12 @@ func TestSequencesWrap(t *testing.T) {
 	if got := batch.AddSequence(1<<31-3, 5); got != 2 {
 		t.Fatalf("got %d", got)
 	}
+	for _, c := range []struct {
+		last, end int32
+		want      bool
+	}{{5, 5, true}, {6, 5, true}, {4, 5, false}, {2, 1<<31 - 1, true}, {1<<31 - 1, 2, false}, {-1, 0, false}} {
+		if batch.SequenceReached(c.last, c.end) != c.want {
+			t.Errorf("%+v", c)
+		}
+	}
 }
