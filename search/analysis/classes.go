@@ -30,13 +30,19 @@ const (
 	classSingle
 	// classComplex is a script without spaces that is kept in one run: Thai, Lao, Khmer, Myanmar.
 	classComplex
+	// classComplexMark is a mark of such a script: part of what stands before it, or a word.
+	classComplexMark
+	// classEmoji is a picture, a word with what a joiner ties to it.
+	classEmoji
+	// classFlag is half of a flag.
+	classFlag
 )
 
 // classify returns the class and the size in bytes of the first character.
 func classify(text []byte) (class, int) {
 	c := text[0]
 	if c < utf8.RuneSelf {
-		return classifyASCII(c), 1
+		return asciiClasses[c], 1
 	}
 	r, size := utf8.DecodeRune(text)
 	if r == utf8.RuneError && size <= 1 {
@@ -45,23 +51,15 @@ func classify(text []byte) (class, int) {
 	return classifyRune(r), size
 }
 
-func classifyASCII(c byte) class {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		return classLetter
-	case '0' <= c && c <= '9':
-		return classNumber
-	case c == '_':
-		return classUnderscore
-	case c == '.', c == '\'':
-		return classMidNumLet
-	case c == ':':
-		return classMidLetter
-	case c == ',', c == ';':
-		return classMidNum
-	default:
-		return classOther
-	}
+// asciiClasses is a table, made by the compiler, of the classes of ASCII characters; all other
+// bytes are classOther in it.
+var asciiClasses = [256]class{
+	'_': classUnderscore, '.': classMidNumLet, '\'': classMidNumLet, ':': classMidLetter, ',': classMidNum, ';': classMidNum,
+	'0': classNumber, '1': classNumber, '2': classNumber, '3': classNumber, '4': classNumber, '5': classNumber, '6': classNumber, '7': classNumber, '8': classNumber, '9': classNumber,
+	'a': classLetter, 'b': classLetter, 'c': classLetter, 'd': classLetter, 'e': classLetter, 'f': classLetter, 'g': classLetter, 'h': classLetter, 'i': classLetter, 'j': classLetter, 'k': classLetter, 'l': classLetter, 'm': classLetter,
+	'n': classLetter, 'o': classLetter, 'p': classLetter, 'q': classLetter, 'r': classLetter, 's': classLetter, 't': classLetter, 'u': classLetter, 'v': classLetter, 'w': classLetter, 'x': classLetter, 'y': classLetter, 'z': classLetter,
+	'A': classLetter, 'B': classLetter, 'C': classLetter, 'D': classLetter, 'E': classLetter, 'F': classLetter, 'G': classLetter, 'H': classLetter, 'I': classLetter, 'J': classLetter, 'K': classLetter, 'L': classLetter, 'M': classLetter,
+	'N': classLetter, 'O': classLetter, 'P': classLetter, 'Q': classLetter, 'R': classLetter, 'S': classLetter, 'T': classLetter, 'U': classLetter, 'V': classLetter, 'W': classLetter, 'X': classLetter, 'Y': classLetter, 'Z': classLetter,
 }
 
 func classifyRune(r rune) class {
@@ -84,7 +82,7 @@ func classifyRune(r rune) class {
 	switch {
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc, unicode.Cf):
 		if unicode.In(r, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
-			return classComplex
+			return classComplexMark
 		}
 		return classExtend
 	case unicode.In(r, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) && !unicode.Is(unicode.Nd, r):
@@ -96,8 +94,10 @@ func classifyRune(r rune) class {
 		return classSingle
 	case unicode.Is(unicode.Katakana, r):
 		return classKatakana
-	case isEmoji(r):
-		return classSingle
+	case r >= 0x1F1E6 && r <= 0x1F1FF:
+		return classFlag
+	case unicode.Is(extendedPictographic, r):
+		return classEmoji
 	case r >= 0xFF10 && r <= 0xFF19, unicode.Is(unicode.Nd, r):
 		return classNumber
 	case unicode.IsLetter(r), unicode.Is(unicode.Nl, r), unicode.Is(unicode.Other_Alphabetic, r):
@@ -107,9 +107,27 @@ func classifyRune(r rune) class {
 	}
 }
 
-// isEmoji covers the blocks whose characters are pictures by default.
-func isEmoji(r rune) bool {
-	return r >= 0x1F300 && r <= 0x1F64F || r >= 0x1F680 && r <= 0x1F6FF || r >= 0x1F900 && r <= 0x1FAFF
+// extendedPictographic is the property of that name in Unicode's emoji-data.txt.
+var extendedPictographic = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{0x00A9, 0x00A9, 1}, {0x00AE, 0x00AE, 1}, {0x203C, 0x203C, 1}, {0x2049, 0x2049, 1}, {0x2122, 0x2122, 1}, {0x2139, 0x2139, 1},
+		{0x2194, 0x2199, 1}, {0x21A9, 0x21AA, 1}, {0x231A, 0x231B, 1}, {0x2328, 0x2328, 1}, {0x2388, 0x2388, 1}, {0x23CF, 0x23CF, 1},
+		{0x23E9, 0x23F3, 1}, {0x23F8, 0x23FA, 1}, {0x24C2, 0x24C2, 1}, {0x25AA, 0x25AB, 1}, {0x25B6, 0x25B6, 1}, {0x25C0, 0x25C0, 1},
+		{0x25FB, 0x25FE, 1}, {0x2600, 0x2605, 1}, {0x2607, 0x2612, 1}, {0x2614, 0x2685, 1}, {0x2690, 0x2705, 1}, {0x2708, 0x2712, 1},
+		{0x2714, 0x2714, 1}, {0x2716, 0x2716, 1}, {0x271D, 0x271D, 1}, {0x2721, 0x2721, 1}, {0x2728, 0x2728, 1}, {0x2733, 0x2734, 1},
+		{0x2744, 0x2744, 1}, {0x2747, 0x2747, 1}, {0x274C, 0x274C, 1}, {0x274E, 0x274E, 1}, {0x2753, 0x2755, 1}, {0x2757, 0x2757, 1},
+		{0x2763, 0x2767, 1}, {0x2795, 0x2797, 1}, {0x27A1, 0x27A1, 1}, {0x27B0, 0x27B0, 1}, {0x27BF, 0x27BF, 1}, {0x2934, 0x2935, 1},
+		{0x2B05, 0x2B07, 1}, {0x2B1B, 0x2B1C, 1}, {0x2B50, 0x2B50, 1}, {0x2B55, 0x2B55, 1}, {0x3030, 0x3030, 1}, {0x303D, 0x303D, 1},
+		{0x3297, 0x3297, 1}, {0x3299, 0x3299, 1},
+	},
+	R32: []unicode.Range32{
+		{0x1F000, 0x1F0FF, 1}, {0x1F10D, 0x1F10F, 1}, {0x1F12F, 0x1F12F, 1}, {0x1F16C, 0x1F171, 1}, {0x1F17E, 0x1F17F, 1}, {0x1F18E, 0x1F18E, 1},
+		{0x1F191, 0x1F19A, 1}, {0x1F1AD, 0x1F1E5, 1}, {0x1F201, 0x1F20F, 1}, {0x1F21A, 0x1F21A, 1}, {0x1F22F, 0x1F22F, 1}, {0x1F232, 0x1F23A, 1},
+		{0x1F23C, 0x1F23F, 1}, {0x1F249, 0x1F3FA, 1}, {0x1F400, 0x1F53D, 1}, {0x1F546, 0x1F64F, 1}, {0x1F680, 0x1F6FF, 1}, {0x1F774, 0x1F77F, 1},
+		{0x1F7D5, 0x1F7FF, 1}, {0x1F80C, 0x1F80F, 1}, {0x1F848, 0x1F84F, 1}, {0x1F85A, 0x1F85F, 1}, {0x1F888, 0x1F88F, 1}, {0x1F8AE, 0x1F8FF, 1},
+		{0x1F90C, 0x1F93A, 1}, {0x1F93C, 0x1F945, 1}, {0x1F947, 0x1FAFF, 1}, {0x1FC00, 0x1FFFD, 1},
+	},
+	LatinOffset: 2,
 }
 
 // joins reports whether two neighbours stay in one word (WB5, WB8 to WB10, WB13).

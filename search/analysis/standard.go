@@ -37,6 +37,10 @@ func (t *Tokenizer) Reset(text []byte) {
 // The slice is valid until the next call.
 func (t *Tokenizer) Next() ([]byte, bool) {
 	for t.pos < len(t.text) {
+		if asciiClasses[t.text[t.pos]] == classOther && t.text[t.pos] < utf8.RuneSelf {
+			t.pos++
+			continue
+		}
 		class, size := classify(t.text[t.pos:])
 		switch class {
 		case classLetter, classNumber, classKatakana, classUnderscore:
@@ -48,9 +52,13 @@ func (t *Tokenizer) Next() ([]byte, bool) {
 			t.pos = skipExtend(t.text, t.pos+size)
 			t.End = t.pos
 			return t.lower(), true
-		case classComplex:
+		case classComplex, classComplexMark, classEmoji, classFlag:
 			t.Start = t.pos
-			t.pos = t.scanComplex(t.pos)
+			if class == classEmoji || class == classFlag {
+				t.pos = t.scanPicture(class, t.pos+size)
+			} else {
+				t.pos = t.scanComplex(t.pos)
+			}
 			t.End = t.pos
 			return t.lower(), true
 		default:
@@ -68,6 +76,13 @@ func (t *Tokenizer) scanWord() bool {
 	previous := classOther
 	at := t.pos
 	for at < len(t.text) {
+		if previous != classKatakana {
+			if run, last := plainRun(t.text[at:], TokenLengthMax-units); run > 0 {
+				hasWord = hasWord || last != classUnderscore || !allUnderscores(t.text[at:at+run])
+				units, at, previous = units+run, skipExtend(t.text, at+run), last
+				continue
+			}
+		}
 		class, size := classify(t.text[at:])
 		next := at
 		switch {
@@ -101,6 +116,32 @@ func (t *Tokenizer) scanWord() bool {
 	return hasWord
 }
 
+// plainRun returns how many ASCII letters, digits and underscores the text begins with, up to
+// the limit, and the class of the last.
+func plainRun(text []byte, limit int) (int, class) {
+	n := 0
+	for n < len(text) && n < limit {
+		c := asciiClasses[text[n]]
+		if c != classLetter && c != classNumber && c != classUnderscore {
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, classOther
+	}
+	return n, asciiClasses[text[n-1]]
+}
+
+func allUnderscores(text []byte) bool {
+	for _, c := range text {
+		if c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
 // bridges reports whether a separator of the class stands between two
 // letters or two digits (WB6, WB7, WB11, WB12).
 func (t *Tokenizer) bridges(previous, separator class, after int) bool {
@@ -118,10 +159,35 @@ func (t *Tokenizer) bridges(previous, separator class, after int) bool {
 	}
 }
 
+// scanPicture reads what belongs to a picture: marks, pictures after a joiner, the
+// second half of a flag.
+func (t *Tokenizer) scanPicture(first class, at int) int {
+	const joiner = "\u200d"
+	if first == classFlag {
+		if at < len(t.text) {
+			if class, size := classify(t.text[at:]); class == classFlag {
+				at += size
+			}
+		}
+		return skipExtend(t.text, at)
+	}
+	for {
+		at = skipExtend(t.text, at)
+		if at >= len(t.text) || at < len(joiner) || string(t.text[at-len(joiner):at]) != joiner {
+			return at
+		}
+		class, size := classify(t.text[at:])
+		if class != classEmoji {
+			return at
+		}
+		at += size
+	}
+}
+
 func (t *Tokenizer) scanComplex(at int) int {
 	for at < len(t.text) {
 		class, size := classify(t.text[at:])
-		if class != classComplex && class != classExtend {
+		if class != classComplex && class != classExtend && class != classComplexMark {
 			break
 		}
 		at += size
@@ -169,7 +235,7 @@ func Terms(text string) []string {
 func skipExtend(text []byte, at int) int {
 	for at < len(text) && text[at] >= utf8.RuneSelf {
 		class, size := classify(text[at:])
-		if class != classExtend {
+		if class != classExtend && class != classComplexMark {
 			break
 		}
 		at += size
