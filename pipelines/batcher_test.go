@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,21 +60,21 @@ func TestBatcherSealsByCountAndTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { b.run(ctx); close(done) }()
-		var marked int64
-		p := newProgress(func(next int64) { marked = next })
+		var marked atomic.Int64
+		p := newProgress(marked.Store)
 		for offset := range int64(4) {
 			if err := b.add(t.Context(), p, documentAt(offset)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if marked != 3 {
-			t.Errorf("after a full request %d is marked", marked)
+		if n := marked.Load(); n != 3 {
+			t.Errorf("after a full request %d is marked", n)
 		}
 		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // the bubble's time
 		synctest.Wait()
-		if marked != 4 {
-			t.Errorf("after the interval %d is marked", marked)
+		if n := marked.Load(); n != 4 {
+			t.Errorf("after the interval %d is marked", n)
 		}
 		cancel()
 		<-done
@@ -87,9 +88,8 @@ func TestBatcherIsBoundedAndEndsWithItsCaller(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { b.run(ctx); close(done) }()
-		var mu sync.Mutex
-		var marked int64
-		p := newProgress(func(next int64) { mu.Lock(); marked = next; mu.Unlock() })
+		var marked atomic.Int64
+		p := newProgress(marked.Store)
 		caller, endCaller := context.WithCancel(t.Context())
 		added := make(chan int64, 100)
 		result := make(chan error, 1)
@@ -112,11 +112,9 @@ func TestBatcherIsBoundedAndEndsWithItsCaller(t *testing.T) {
 		}
 		close(g.open)
 		synctest.Wait()
-		mu.Lock()
-		if marked != 2*bulksMax {
-			t.Errorf("%d is marked", marked)
+		if n := marked.Load(); n != 2*bulksMax {
+			t.Errorf("%d is marked", n)
 		}
-		mu.Unlock()
 		cancel()
 		<-done
 	})
@@ -138,21 +136,21 @@ func TestRefusedDocumentsAreMarkedOnlyAfterTheDeadLetter(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { b.run(ctx); close(done) }()
-		var marked int64
-		p := newProgress(func(next int64) { marked = next })
+		var marked atomic.Int64
+		p := newProgress(marked.Store)
 		for offset := range int64(2) {
 			if err := b.add(t.Context(), p, documentAt(offset)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if marked != 0 {
-			t.Errorf("%d is marked before the dead letter is stored", marked)
+		if n := marked.Load(); n != 0 {
+			t.Errorf("%d is marked before the dead letter is stored", n)
 		}
 		close(letter)
 		synctest.Wait()
-		if marked != 2 {
-			t.Errorf("%d is marked after the dead letter is stored", marked)
+		if n := marked.Load(); n != 2 {
+			t.Errorf("%d is marked after the dead letter is stored", n)
 		}
 		cancel()
 		<-done

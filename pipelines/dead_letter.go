@@ -31,6 +31,8 @@ const (
 	HeaderTopic     = "millrace.topic"
 	HeaderPartition = "millrace.partition"
 	HeaderOffset    = "millrace.offset"
+	// HeaderTimestamp is the record's timestamp in milliseconds since 1970.
+	HeaderTimestamp = "millrace.timestamp"
 )
 
 // deadLetters takes records that the output refused for good to their topic.
@@ -93,9 +95,11 @@ func (d *deadLetters) tryPut(r elastic.Refusal) error {
 
 // letter is the record as it was, with headers that say what happened to it.
 func (d *deadLetters) letter(r elastic.Refusal, msg *sarama.ConsumerMessage) *sarama.ProducerMessage {
+	// Its timestamp is that of now: by the record's own, retention could delete
+	// it before anybody has seen it.
 	out := &sarama.ProducerMessage{
-		Topic: record.TopicDeadLetter, Timestamp: msg.Timestamp,
-		Key: sarama.StringEncoder(r.ID), Value: sarama.ByteEncoder(msg.Value),
+		Topic: record.TopicDeadLetter,
+		Key:   sarama.StringEncoder(r.ID), Value: sarama.ByteEncoder(msg.Value),
 	}
 	for _, h := range msg.Headers {
 		out.Headers = append(out.Headers, *h)
@@ -109,6 +113,7 @@ func (d *deadLetters) letter(r elastic.Refusal, msg *sarama.ConsumerMessage) *sa
 		{HeaderTopic, msg.Topic},
 		{HeaderPartition, strconv.FormatInt(int64(msg.Partition), 10)},
 		{HeaderOffset, strconv.FormatInt(msg.Offset, 10)},
+		{HeaderTimestamp, strconv.FormatInt(msg.Timestamp.UnixMilli(), 10)},
 	} {
 		out.Headers = append(out.Headers, sarama.RecordHeader{Key: []byte(h[0]), Value: []byte(h[1])})
 	}

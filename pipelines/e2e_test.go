@@ -202,7 +202,6 @@ output:
 	}
 	lines = append(lines,
 		`{"time":"2026-03-01T11:59:59Z","level":"warn","host":"other","user":"bob","nested":{"a":{"b":1}},"clash":1}`,
-		`{"time":"2026-03-01T11:59:59Z","level":"warn","clash":{"is":"an object"}}`,
 		"no timestamp \xff here", "")
 	produce(t, kafka.Bootstrap, "logs", "app.log", lines...)
 	access := func(path string, status int, day string) string {
@@ -215,7 +214,12 @@ output:
 	produce(t, kafka.Bootstrap, "logs.web", "access.log", web...)
 	stop := start(t, cfg)
 
-	until(t, "default pipeline's documents", func() bool { return countOf(t, es.URL, "millrace-logs-*", `{"match_all":{}}`) == len(lines) })
+	until(t, "the field that the next line clashes with", func() bool {
+		return countOf(t, es.URL, "millrace-logs-*", `{"exists":{"field":"clash"}}`) == 1
+	})
+	clash := `{"time":"2026-03-01T11:59:59Z","level":"warn","clash":{"is":"an object"}}`
+	produce(t, kafka.Bootstrap, "logs", "clash.log", clash)
+	until(t, "default pipeline's documents", func() bool { return countOf(t, es.URL, "millrace-logs-*", `{"match_all":{}}`) == len(lines)+1 })
 	until(t, "web pipeline's documents", func() bool { return countOf(t, es.URL, "millrace-web-*", `{"match_all":{}}`) == 3 })
 	if n := countOf(t, es.URL, "millrace-logs-2026.03.01", `{"term":{"log.level":"ERROR"}}`); n != 1000 {
 		t.Errorf("log.level error: %d documents, want 1000", n)
@@ -228,15 +232,15 @@ output:
 	produce(t, kafka.Bootstrap, "logs.late", "late.log", "INFO a new topic")
 	produce(t, kafka.Bootstrap, "logs", "app.log", lines...)
 	until(t, "new topic", func() bool {
-		return countOf(t, es.URL, "millrace-logs-*", `{"match_all":{}}`) == len(lines)+1
+		return countOf(t, es.URL, "millrace-logs-*", `{"match_all":{}}`) == len(lines)+2
 	})
 	checkDeadLetter(t, kafka.Bootstrap)
 	until(t, "offsets past the repeated lines", func() bool {
-		return committed(t, kafka.Bootstrap, GroupPrefix+"default", "logs") == int64(2*len(lines))
+		return committed(t, kafka.Bootstrap, GroupPrefix+"default", "logs") == int64(2*len(lines)+1)
 	})
 	stop()
-	if n := countOf(t, es.URL, "millrace-logs-*", `{"match_all":{}}`); n != len(lines)+1 {
-		t.Errorf("%d documents after repetition, want %d", n, len(lines)+1)
+	if n := countOf(t, es.URL, "millrace-logs-*", `{"match_all":{}}`); n != len(lines)+2 {
+		t.Errorf("%d documents after repetition, want %d", n, len(lines)+2)
 	}
 	if n := committed(t, kafka.Bootstrap, GroupPrefix+"web", "logs.web"); n != int64(len(web)) {
 		t.Errorf("web group has committed %d records, want %d", n, len(web))

@@ -1,6 +1,8 @@
 package pipelines
 
 import (
+	"context"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -124,5 +126,26 @@ func benchmarkLine(b *testing.B, chain *event.Chain, line string) {
 		_ = ev.IndexName("millrace-logs")
 		_ = ev.DocumentID()
 		body = ev.AppendJSON(body[:0])
+	}
+}
+
+// TestRunEndsWhileNothingIsThere: waiting for a server must not outlive Run's
+// context.
+func TestRunEndsWhileNothingIsThere(t *testing.T) {
+	web := httptest.NewServer(&faulty{docs: map[string]string{}})
+	defer web.Close()
+	for name, es := range map[string]string{"neither": "http://127.0.0.1:1", "no kafka": web.URL} {
+		p, err := New(Config{
+			Kafka: configs.Kafka{Brokers: []string{"127.0.0.1:1"}}, Elasticsearch: configs.Elasticsearch{Addresses: []string{es}},
+			Default: configs.DefaultPipeline{Enabled: true, Topics: []string{"^logs$"}},
+		}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		if err := p.Run(ctx); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
 	}
 }
