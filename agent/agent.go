@@ -81,6 +81,9 @@ func New(cfg configs.Agent, kafka configs.Kafka, o Options) (_ *Agent, err error
 	if a.inputs, err = newInputs(a.cfg, a.reg.Meta().Agent, a.reg); err != nil {
 		return nil, errors.Join(err, a.reg.Close())
 	}
+	if err = a.markInputs(); err != nil {
+		return nil, errors.Join(err, a.reg.Close())
+	}
 	if a.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, errors.Join(fmt.Errorf("register the agent's metrics: %w", err), a.reg.Close())
 	}
@@ -126,6 +129,20 @@ func (a *Agent) identify() error {
 		a.logger.Warn("the registry comes from another machine: this agent takes an id and producer ids of its own",
 			"was", meta.Agent, "agent", a.reg.Meta().Agent)
 		a.reg.Fork()
+	}
+	return a.reg.SyncAll()
+}
+
+// markInputs makes durable when each input was first looked at, before anything is read: a file that is born
+// later and rotated away before it was read is then known to be the input's, even if this process is killed at once. An
+// input that starts at the end is marked by its first look, which finds those ends.
+func (a *Agent) markInputs() error {
+	now := time.Now().UnixMilli()
+	for _, in := range a.inputs {
+		if in.first && !in.fromEnd {
+			in.first, in.seenMs = false, now
+			a.reg.SetInputSeen(in.name, now)
+		}
 	}
 	return a.reg.SyncAll()
 }

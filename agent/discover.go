@@ -120,7 +120,7 @@ func (c *collector) lookAt(f files.Folder) {
 		}
 		if in := c.inputOf(found.Path); in != nil {
 			c.discover(in, found, false)
-		} else if in := rotatedFrom(near, found); in != nil {
+		} else if in := c.rotatedFrom(near, found); in != nil {
 			c.discover(in, found, true)
 		}
 	}
@@ -147,7 +147,7 @@ func (c *collector) inputOf(path string) *input {
 func (c *collector) readIn(dir string) []*tracked {
 	var near []*tracked
 	for t := range c.all {
-		if t.in != nil && t.minted && !t.sibling && !t.in.first && filepath.Dir(t.entry.Path) == dir {
+		if t.in != nil && t.minted && !t.sibling && filepath.Dir(t.entry.Path) == dir {
 			near = append(near, t)
 		}
 	}
@@ -155,18 +155,27 @@ func (c *collector) readIn(dir string) []*tracked {
 }
 
 // rotatedFrom finds the input of a file outside the globs that was rotated away before anybody saw it: its name
-// is a numbered or dated form of a file that an input reads, and it was born after the input was looked at for the first time.
-func rotatedFrom(near []*tracked, found files.Found) *input {
+// is a numbered or dated form of one that an input reads, and it was born after the input was looked at for the first time.
+func (c *collector) rotatedFrom(near []*tracked, found files.Found) *input {
 	if found.BirthNs == 0 || found.Link {
 		return nil
 	}
-	name := filepath.Base(found.Path)
+	dir, name := filepath.Split(found.Path)
 	for _, t := range near {
-		if found.BirthNs/1e6 > t.in.seenMs && files.Rotated(filepath.Base(t.entry.Path), name) && !t.in.matcher.Excluded(found.Path) {
+		if bornAfter(found, t.in) && files.Rotated(filepath.Base(t.entry.Path), name) {
 			return t.in
 		}
 	}
+	for _, base := range files.Bases(name) {
+		if in := c.inputOf(filepath.Join(dir, base)); in != nil && bornAfter(found, in) {
+			return in
+		}
+	}
 	return nil
+}
+
+func bornAfter(found files.Found, in *input) bool {
+	return !in.first && found.BirthNs/1e6 > in.seenMs && !in.matcher.Excluded(found.Path)
 }
 
 // seen notes that the known file t is at a path.

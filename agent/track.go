@@ -57,6 +57,8 @@ type tracked struct {
 	afterTruncation bool
 	// deleted says that no name leads to it any more and it is read to its end.
 	deleted bool
+	// sameUntil is how many bytes are known to stand in the file that it seems to be a copy of.
+	sameUntil int64
 	// flushedAt is the position at which a multiline event was last ended by time.
 	flushedAt int64
 	// closedModNs is the time of the last change when it was closed.

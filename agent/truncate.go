@@ -152,6 +152,9 @@ func (c *collector) resolve(t *tracked) bool {
 	if original == nil {
 		return true
 	}
+	if own, decided := c.differs(t, original); decided {
+		return own
+	}
 	if !original.orphaned.IsZero() {
 		if len(t.head) < original.headLen() {
 			return c.holdOver(t)
@@ -163,6 +166,41 @@ func (c *collector) resolve(t *tracked) bool {
 		}
 	}
 	return c.holdOver(t)
+}
+
+// differs compares t with the file that it seems to be a copy of, while that file is where it always was. Same first
+// bytes do not make a copy: generations may begin alike, and a file may have been truncated and have grown again while nobody
+// looked. decided is false as long as all of t stands in the original too.
+//
+// Where they differ behind the position of the original, t is taken for its continuation and the original for a new
+// generation; what was read so far is the same in both, so each line is read once, whatever the truth is. Where
+// they differ before it, t is a generation of its own.
+func (c *collector) differs(t, original *tracked) (own, decided bool) {
+	if original.away || original.copied || original.file == nil || t.file == nil || !original.orphaned.IsZero() || t.base != 0 || original.base != 0 {
+		return false, false
+	}
+	copied, err := files.StatFile(t.file) // before the original, which only grows
+	if err != nil {
+		return false, false
+	}
+	now, err := files.StatFile(original.file)
+	if err != nil {
+		return false, false
+	}
+	at, err := files.FirstDifference(t.file, original.file, t.sameUntil, min(copied.Size, now.Size))
+	if err != nil {
+		return false, false
+	}
+	t.sameUntil = at
+	switch {
+	case at >= copied.Size:
+		return false, false
+	case at < original.cursor.Pos:
+		return true, true
+	default:
+		c.truncated(original)
+		return false, true
+	}
 }
 
 // holdOver reports whether t was held back for long enough to be a file of its own. A copy outside the globs is
@@ -195,6 +233,9 @@ func (c *collector) originalOf(t *tracked) *tracked {
 		}
 		near := filepath.Dir(g.entry.Path) == filepath.Clean(dir) || filepath.Dir(g.path) == filepath.Clean(dir)
 		related := near && (files.Related(filepath.Base(g.path), name) || files.Related(filepath.Base(g.entry.Path), name))
+		if t.sibling && (!related || g.away && g.orphaned.IsZero()) {
+			continue // a rotated file of another name, or one of a file that is rotated by renaming
+		}
 		young := t.id.BirthNs/1e6 > g.entry.MintedMs && len(t.head) == files.HeadMax && g.headLen() == files.HeadMax
 		if !related && !young {
 			continue

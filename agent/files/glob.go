@@ -133,3 +133,20 @@ func Rotated(base, name string) bool {
 	}
 	return strings.Trim(middle, "0123456789.-_T:") == "" && strings.ContainsAny(middle, "0123456789") || middle == ".old"
 }
+
+// Bases returns the names that name may be a numbered or dated form of, in
+// the sense of [Rotated].
+func Bases(name string) []string {
+	var bases []string
+	note := func(base string) {
+		if base != "" && base != name && Rotated(base, name) {
+			bases = append(bases, base)
+		}
+	}
+	trim := func(s string) string { return strings.TrimRight(s, "0123456789.-_T:") }
+	note(trim(name))
+	note(strings.TrimSuffix(name, ".old"))
+	ext := filepath.Ext(name)
+	note(trim(strings.TrimSuffix(name, ext)) + ext)
+	return bases
+}

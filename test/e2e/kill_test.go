@@ -33,6 +33,11 @@ func setting(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
+// settleTime bounds the wait for the last line.
+func settleTime(t *testing.T) time.Duration {
+	return time.Duration(setting(t, "MILLRACE_E2E_SETTLE_SECONDS", 600)) * time.Second
+}
+
 // TestEveryLineExactlyOnceThroughKills writes and rotates logs at full speed,
 // kills the process again and again while batches are unacknowledged, and
 // requires every line once in the topic and once in the search results.
@@ -79,7 +84,12 @@ func killTest(t *testing.T, n *process.Process, dir, bootstrap, elasticsearch st
 		}
 	}
 	t.Logf("%d lines, %d MiB written, %d kills, %s", written.total(), written.bytes>>20, kills, time.Since(began).Round(time.Millisecond))
-	settled(t, n, bootstrap, elasticsearch, "logs", "millrace-logs-*", written.total(), 5*time.Minute)
+	defer func() {
+		if t.Failed() {
+			t.Log("\n" + describe(t, bootstrap, "logs", dir))
+		}
+	}()
+	settled(t, n, bootstrap, elasticsearch, "logs", "millrace-logs-*", written.total(), settleTime(t))
 	t.Logf("settled after %s", time.Since(began).Round(time.Millisecond))
 	inTopic, inIndex := written.like(), written.like()
 	readTopic(t, bootstrap, "logs", inTopic)
@@ -104,11 +114,9 @@ func killTest(t *testing.T, n *process.Process, dir, bootstrap, elasticsearch st
 
 // writeRound writes all writers in turn until so many bytes are written.
 func writeRound(writers []*logWriter, lines [][]byte, written *ledger, upTo int64) error {
-	const piece = 2000
-	for at := 0; written.bytes < upTo; at = (at + piece) % len(lines) {
-		chunk := lines[at:min(at+piece, len(lines))]
+	for written.bytes < upTo {
 		for _, w := range writers {
-			if err := w.write(chunk); err != nil {
+			if err := w.write(lines); err != nil {
 				return err
 			}
 		}

@@ -14,10 +14,28 @@ import (
 	"github.com/millrace/millrace/test/process"
 )
 
-// readTopic reads all records of a topic from its start to its present end
-// with a client from other hands, and fails when two of them are the same line of
-// the same file.
+// readTopic reads all records of a topic and fails when two of them are the
+// same line of the same file.
 func readTopic(t *testing.T, bootstrap, topic string, into *ledger) {
+	t.Helper()
+	seen := map[string]struct{}{}
+	repeated := 0
+	eachRecord(t, bootstrap, topic, func(r *kgo.Record) {
+		into.add(r.Value)
+		id := position(r)
+		if _, twice := seen[id]; twice {
+			repeated++
+		}
+		seen[id] = struct{}{}
+	})
+	if repeated > 0 {
+		t.Errorf("%d records of topic %s repeat the file and offset of another", repeated, topic)
+	}
+}
+
+// eachRecord reads a topic from its start to its present end with a client
+// from other hands.
+func eachRecord(t *testing.T, bootstrap, topic string, do func(*kgo.Record)) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxPartitionBytes(4<<20))
@@ -35,27 +53,17 @@ func readTopic(t *testing.T, bootstrap, topic string, into *ledger) {
 			left[o.Partition] = o.Offset
 		}
 	})
-	seen := map[string]struct{}{}
-	repeated := 0
 	for len(left) > 0 {
 		fetches := client.PollFetches(t.Context())
 		if err := fetches.Err(); err != nil {
 			t.Fatal(err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			into.add(r.Value)
-			id := position(r)
-			if _, twice := seen[id]; twice {
-				repeated++
-			}
-			seen[id] = struct{}{}
+			do(r)
 			if r.Offset+1 >= left[r.Partition] {
 				delete(left, r.Partition)
 			}
 		})
-	}
-	if repeated > 0 {
-		t.Errorf("%d records of topic %s repeat the file and offset of another", repeated, topic)
 	}
 }
 

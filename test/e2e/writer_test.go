@@ -30,7 +30,11 @@ type logWriter struct {
 	size      int64
 	rotations int
 	buffer    bytes.Buffer
+	next      int
 }
+
+// pieceLines is how many lines a writer appends before it is another's turn.
+const pieceLines = 2000
 
 func (w *logWriter) open() error {
 	f, err := os.OpenFile(w.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
@@ -41,15 +45,17 @@ func (w *logWriter) open() error {
 	return nil
 }
 
-// write appends the lines in pieces as a busy service does, rotating between
-// two pieces.
-func (w *logWriter) write(lines [][]byte) error {
+// write appends the next lines of the corpus, as a busy service does, and
+// rotates between two writes.
+func (w *logWriter) write(corpus [][]byte) error {
 	if w.file == nil {
 		if err := w.open(); err != nil {
 			return err
 		}
 	}
-	for _, line := range lines {
+	for range pieceLines {
+		line := corpus[w.next%len(corpus)]
+		w.next++
 		w.ledger.add(line)
 		w.buffer.Write(line)
 		w.buffer.WriteByte('\n')
