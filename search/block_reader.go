@@ -1,6 +1,8 @@
 package search
 
 import (
+	"encoding/binary"
+
 	"github.com/millrace/millrace/search/column"
 	"github.com/millrace/millrace/search/mapping"
 	"github.com/millrace/millrace/search/storage"
@@ -75,18 +77,39 @@ func (r *blockReader) Lower(f *mapping.Field, c *column.Column) ([]byte, bool) {
 	if l, ok := r.lower[f.Column]; ok {
 		return l.bytes, l.ascii
 	}
-	l := lowered{bytes: make([]byte, len(c.Data)), ascii: true}
-	var high byte
-	for i, b := range c.Data {
-		high |= b
-		if 'A' <= b && b <= 'Z' {
-			b += 'a' - 'A'
-		}
-		l.bytes[i] = b
-	}
-	l.ascii = high < 0x80
+	l := lowered{bytes: make([]byte, len(c.Data))}
+	l.ascii = lowerASCII(l.bytes, c.Data)
 	r.lower[f.Column] = l
 	return l.bytes, l.ascii
+}
+
+// lowerASCII copies src to dst with A to Z in lower case and reports whether all of it is
+// ASCII. Eight bytes are done at a time: adding to their lower seven bits sets the top
+// bit of those from A on, and of those past Z.
+func lowerASCII(dst, src []byte) bool {
+	const (
+		top   = 0x8080808080808080
+		fromA = 0x3f3f3f3f3f3f3f3f // 0x80 - 'A'
+		pastZ = 0x2525252525252525 // 0x80 - 'Z' - 1
+	)
+	var high uint64
+	i := 0
+	for ; i+8 <= len(src); i += 8 {
+		v := binary.LittleEndian.Uint64(src[i:])
+		high |= v
+		low := v &^ top
+		upper := (low + fromA) &^ (low + pastZ) &^ v & top
+		binary.LittleEndian.PutUint64(dst[i:], v|upper>>2)
+	}
+	for ; i < len(src); i++ {
+		c := src[i]
+		high |= uint64(c)
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst[i] = c
+	}
+	return high&top == 0
 }
 
 // MayHave implements [query.Rows].

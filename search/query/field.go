@@ -179,13 +179,13 @@ func (c *compiler) phrase(f *mapping.Field, text string) (Filter, error) {
 }
 
 // stringMatch returns what has a value, or a word, that match accepts.
-func (c *compiler) stringMatch(f *mapping.Field, kind string, match func(v []byte) bool) (Filter, error) {
+func (c *compiler) stringMatch(f *mapping.Field, kind string, literal []byte, match func(v []byte) bool) (Filter, error) {
 	if err := c.searchable(f); err != nil {
 		return nil, err
 	}
 	switch {
 	case f.Type.IsText():
-		return &anyWordFilter{field: f, match: match}, nil
+		return &anyWordFilter{field: f, match: match, literal: literal}, nil
 	case f.Type.IsKeyword():
 		return &valueFilter{field: f, match: match}, nil
 	default:
@@ -197,14 +197,14 @@ func (c *compiler) prefix(f *mapping.Field, prefix string, fold bool) (Filter, e
 	want := []byte(prefix)
 	if fold {
 		want = analysis.AppendLower(nil, want)
-		return c.stringMatch(f, "prefix", func(v []byte) bool { return bytes.HasPrefix(analysis.AppendLower(nil, v), want) })
+		return c.stringMatch(f, "prefix", want, func(v []byte) bool { return bytes.HasPrefix(analysis.AppendLower(nil, v), want) })
 	}
-	return c.stringMatch(f, "prefix", func(v []byte) bool { return bytes.HasPrefix(v, want) })
+	return c.stringMatch(f, "prefix", want, func(v []byte) bool { return bytes.HasPrefix(v, want) })
 }
 
 func (c *compiler) wildcard(f *mapping.Field, pattern string, fold bool) (Filter, error) {
 	p := compileWildcard(pattern, fold)
-	return c.stringMatch(f, "wildcard", p.match)
+	return c.stringMatch(f, "wildcard", p.literal(), p.match)
 }
 
 // regexpMax bounds the length of a regular expression, index.max_regex_length.
@@ -227,7 +227,7 @@ func (c *compiler) regex(f *mapping.Field, pattern string, fold bool) (Filter, e
 	if err != nil {
 		return nil, c.shardError("failed to create query: %s", err)
 	}
-	return c.stringMatch(f, "regexp", re.Match)
+	return c.stringMatch(f, "regexp", nil, re.Match)
 }
 
 // pattern is a wildcard pattern: * for any text, ? for one character, \ before
@@ -272,6 +272,17 @@ func compileWildcard(text string, fold bool) *pattern {
 		}
 	}
 	return p
+}
+
+// literal returns the longest text that all matches have in them.
+func (p *pattern) literal() []byte {
+	var longest []byte
+	for _, t := range p.tokens {
+		if len(t.text) > len(longest) {
+			longest = t.text
+		}
+	}
+	return longest
 }
 
 func (p *pattern) match(v []byte) bool {
@@ -339,7 +350,7 @@ func (c *compiler) between(f *mapping.Field, r rangeSpec) (Filter, error) {
 		match := func(v []byte) bool {
 			return above(string(v), r.from, r.includeFrom) && below(string(v), r.to, r.includeTo)
 		}
-		return c.stringMatch(f, "range", match)
+		return c.stringMatch(f, "range", nil, match)
 	}
 }
 

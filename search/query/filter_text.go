@@ -203,7 +203,12 @@ func boundary(v []byte, at, length int) int {
 type anyWordFilter struct {
 	field *mapping.Field
 	match func(word []byte) bool
+	// literal is text that every word which matches has in it; it may be empty.
+	literal []byte
 }
+
+// literalMin is the shortest literal that is worth looking for.
+const literalMin = 2
 
 // Apply implements [Filter].
 func (f *anyWordFilter) Apply(b Rows, rows column.Bitmap) error {
@@ -212,7 +217,7 @@ func (f *anyWordFilter) Apply(b Rows, rows column.Bitmap) error {
 		return err
 	}
 	var t analysis.Tokenizer
-	matchValues(c, rows, func(v []byte) bool {
+	matches := func(v []byte) bool {
 		t.Reset(v)
 		for word, ok := t.Next(); ok; word, ok = t.Next() {
 			if f.match(word) {
@@ -220,8 +225,43 @@ func (f *anyWordFilter) Apply(b Rows, rows column.Bitmap) error {
 			}
 		}
 		return false
-	})
+	}
+	if c == nil || c.Codes != nil || len(f.literal) < literalMin {
+		matchValues(c, rows, matches)
+		return nil
+	}
+	lower, ascii := b.Lower(f.field, c)
+	hits := scanLiteral(c, lower, f.literal, matches)
+	for row := range rows.Rows {
+		test := func(i int) bool { return hits.Has(i) || !ascii && !isASCII(c.Bytes(i)) && matches(c.Bytes(i)) }
+		if !anyValue(c, row, test) {
+			rows.Clear(row)
+		}
+	}
 	return nil
+}
+
+// scanLiteral returns the values that have the literal in them, in lower case, and match.
+func scanLiteral(c *column.Column, lower, literal []byte, matches func(v []byte) bool) column.Bitmap {
+	hits := column.NewBitmap(c.Len())
+	base, at := int(c.Starts[0]), 0
+	for {
+		i := bytes.Index(lower[at:], literal)
+		if i < 0 {
+			return hits
+		}
+		at += i
+		value := sort.Search(c.Len(), func(v int) bool { return int(c.Starts[v+1])-base > at })
+		end := int(c.Starts[value+1]) - base
+		if at+len(literal) > end {
+			at++ // over the border of two values
+			continue
+		}
+		if matches(c.Bytes(value)) {
+			hits.Set(value)
+		}
+		at = end
+	}
 }
 
 func (f *anyWordFilter) cost() int { return 60 }

@@ -96,7 +96,8 @@ func (r *segmentReader) column(group int, name string) (*column.Column, error) {
 	if !ok {
 		return nil, nil
 	}
-	l := columnLoader{leaf: leaf, out: &column.Column{}}
+	meta := &r.pq.Metadata().RowGroups[group]
+	l := columnLoader{leaf: leaf, out: &column.Column{}, rows: int(meta.NumRows), bytesMax: meta.Columns[leaf.ColumnIndex].MetaData.TotalUncompressedSize}
 	pages := chunk.Pages()
 	defer func() { _ = pages.Close() }() // only read
 	for {
@@ -112,11 +113,17 @@ func (r *segmentReader) column(group int, name string) (*column.Column, error) {
 	}
 }
 
+// columnBytesMax bounds the room that is made on the word of a file.
+const columnBytesMax = 64 << 20
+
 // columnLoader gathers the pages of a column.
 type columnLoader struct {
 	leaf  parquet.LeafColumn
 	out   *column.Column
 	count uint32
+	// rows and bytesMax are the size of the column, for which room is made at once.
+	rows     int
+	bytesMax int64
 	// dictionary is set once a page had one; plain once a page had none.
 	dictionary, plain bool
 }
@@ -128,6 +135,9 @@ func (l *columnLoader) page(page parquet.Page) {
 	case parquet.Int64:
 		l.out.Kind = column.Int
 		values := data.Int64()
+		if l.out.Ints == nil {
+			l.out.Ints = make([]int64, 0, l.rows)
+		}
 		l.out.Ints = append(l.out.Ints, values...)
 		l.count += uint32(len(values))
 	case parquet.Double:
@@ -151,7 +161,7 @@ func (l *columnLoader) bytes(page parquet.Page) {
 			content, offsets := entries.ByteArray()
 			l.out.Data, l.out.Starts = nil, []uint32{0}
 			appendByteArrays(l.out, content, offsets)
-			l.out.Codes = []int32{}
+			l.out.Codes = make([]int32, 0, l.rows)
 		}
 		codes := data.Int32()
 		l.out.Codes = append(l.out.Codes, codes...)
@@ -179,8 +189,9 @@ func (l *columnLoader) makePlain() {
 	}
 	l.plain = true
 	old := *l.out
-	l.out.Data, l.out.Starts, l.out.Codes = nil, []uint32{0}, nil
+	l.out.Data, l.out.Starts, l.out.Codes = nil, make([]uint32, 1, l.rows+1), nil
 	if !l.dictionary {
+		l.out.Data = make([]byte, 0, min(l.bytesMax, columnBytesMax))
 		return
 	}
 	for i := range old.Codes {
@@ -210,7 +221,7 @@ func (l *columnLoader) levels(page parquet.Page, value uint32) {
 		return
 	}
 	if l.out.Offsets == nil {
-		l.out.Offsets = make([]uint32, 1, page.NumRows()+1)
+		l.out.Offsets = make([]uint32, 1, l.rows+1)
 	}
 	definitions, repetitions := page.DefinitionLevels(), page.RepetitionLevels()
 	for i, definition := range definitions {
