@@ -48,10 +48,11 @@ type Broker struct {
 	// GroupInitialRebalanceDelay is how long an empty group waits for more
 	// members before its first rebalance (group.initial.rebalance.delay.ms).
 	GroupInitialRebalanceDelay Duration `yaml:"group_initial_rebalance_delay"`
-	// GroupSessionTimeoutMin and GroupSessionTimeoutMax bound the session timeout
-	// that a group member may ask for (group.min.session.timeout.ms,
-	// group.max.session.timeout.ms).
+	// GroupSessionTimeoutMin is the shortest session timeout that a group member
+	// may ask for (group.min.session.timeout.ms).
 	GroupSessionTimeoutMin Duration `yaml:"group_session_timeout_min"`
+	// GroupSessionTimeoutMax is the longest session timeout that a group member
+	// may ask for (group.max.session.timeout.ms).
 	GroupSessionTimeoutMax Duration `yaml:"group_session_timeout_max"`
 	// GroupMembersMax bounds the members of one consumer group (group.max.size).
 	GroupMembersMax int `yaml:"group_members_max"`

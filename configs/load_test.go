@@ -118,7 +118,7 @@ pipelines: [{name: p, input: {topics: [a]}, process: [grok]}]
 		`/m.yaml:9:16: agent.inputs[0].include takes a list, not a mapping`,
 		`/m.yaml:11:8: agent.inputs[1] has no key "includ"; did you mean "include"?`,
 		`/m.yaml:12:14: the environment variable LEVEL is not set; set it or write ${LEVEL:-default}`,
-		`/m.yaml:13:7: http takes a mapping with the keys listen, not a list`,
+		`/m.yaml:13:7: http takes a mapping with the keys listen, hosts, not a list`,
 		`/m.yaml:14:55: a processor is a mapping with one key`,
 	}
 	var got Errors
