@@ -14,14 +14,13 @@
 package elastic
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"time"
-
-	"crypto/tls"
-	"crypto/x509"
 
 	"github.com/elastic/go-elasticsearch/v8"
 

@@ -56,24 +56,34 @@ func run(t testing.TB, processors, line string) string {
 
 func TestProcessors(t *testing.T) {
 	for _, tt := range []struct{ name, processors, line, want string }{
-		{"json", `[json: {}]`, `{"a":1,"b":{"c":"x","d":[1,"y",{"e":null,"f":2}]},"g":1.50,"h":true,"n":null}`,
-			`{"a":1,"b":{"c":"x","d":[1,"y",{"f":2}]},"g":1.5,"h":true}`},
+		{
+			"json", `[json: {}]`, `{"a":1,"b":{"c":"x","d":[1,"y",{"e":null,"f":2}]},"g":1.50,"h":true,"n":null}`,
+			`{"a":1,"b":{"c":"x","d":[1,"y",{"f":2}]},"g":1.5,"h":true}`,
+		},
 		{"json into a target", `[json: {target: app}]`, `{"message":"m","host":"h"}`, `{"app":{"host":"h","message":"m"}}`},
-		{"json keeps message", `[json: {}]`, `{"message":"inner","@timestamp":"2020-01-01T00:00:00Z","_id":"x","host":"h","log":"l","tags":["a"]}`,
-			`{"json":{"@timestamp":"2020-01-01T00:00:00Z","_id":"x","host":"h","log":"l","message":"inner"},"tags":["a"]}`},
-		{"json overwrites", `[json: {overwrite: true}]`, `{"message":"inner","@timestamp":"2020-01-01T00:00:00Z"}`,
-			`{"@timestamp":"2020-01-01T00:00:00.000Z","event":{"original":"{\"message\":\"inner\",\"@timestamp\":\"2020-01-01T00:00:00Z\"}"},"message":"inner"}`},
+		{
+			"json keeps message", `[json: {}]`, `{"message":"inner","@timestamp":"2020-01-01T00:00:00Z","_id":"x","host":"h","log":"l","tags":["a"]}`,
+			`{"json":{"@timestamp":"2020-01-01T00:00:00Z","_id":"x","host":"h","log":"l","message":"inner"},"tags":["a"]}`,
+		},
+		{
+			"json overwrites", `[json: {overwrite: true}]`, `{"message":"inner","@timestamp":"2020-01-01T00:00:00Z"}`,
+			`{"@timestamp":"2020-01-01T00:00:00.000Z","event":{"original":"{\"message\":\"inner\",\"@timestamp\":\"2020-01-01T00:00:00Z\"}"},"message":"inner"}`,
+		},
 		{"json strange names", `[json: {}]`, `{"":1,".":2,"a..b":3,".c.":4," ":5,"x y":6,"a":{"":7}}`, `{"a":{"b":3},"c":4,"x y":6}`},
 		{"json value and parent", `[json: {}]`, `{"a":1,"a.b":2}`, `{"a":{"value":1,"b":2}}`},
 		{"json same name", `[json: {}]`, `{"a":1,"a":2}`, `{"a":2}`},
-		{"json wrong types for ECS", `[json: {}]`, `{"http":{"response":{"status_code":"no"}},"event":{"start":"soon"},"process":{"pid":"12"}}`,
-			`{"json":{"event":{"start":"soon"},"http":{"response":{"status_code":"no"}}},"process":{"pid":"12"}}`},
+		{
+			"json wrong types for ECS", `[json: {}]`, `{"http":{"response":{"status_code":"no"}},"event":{"start":"soon"},"process":{"pid":"12"}}`,
+			`{"json":{"event":{"start":"soon"},"http":{"response":{"status_code":"no"}}},"process":{"pid":"12"}}`,
+		},
 		{"json broken", `[json: {}]`, `{"a":`, `{"error":{"message":"json: message does not hold a JSON object: \"{\\\"a\\\":\""},"tags":["parse_failure"]}`},
 		{"json not an object", `[json: {}]`, `[1]`, `{"error":{"message":"json: message does not hold a JSON object: \"[1]\""},"tags":["parse_failure"]}`},
 		{"json big number", `[json: {}]`, `{"n":12345678901234567890123,"e":1e999}`, `{"e":"1e999","n":1.2345678901234568e+22}`},
 
-		{"logfmt", `[logfmt: {}]`, `level=info msg="a \"b\" c" took=1.5ms empty= bare url=/x?a=b`,
-			`{"empty":"","level":"info","msg":"a \"b\" c","took":"1.5ms","url_":""}`},
+		{
+			"logfmt", `[logfmt: {}]`, `level=info msg="a \"b\" c" took=1.5ms empty= bare url=/x?a=b`,
+			`{"empty":"","level":"info","msg":"a \"b\" c","took":"1.5ms","url_":""}`,
+		},
 		{"logfmt clash", `[logfmt: {}]`, `host=a user.name=bob message=x`, `{"logfmt":{"host":"a","message":"x"},"user":{"name":"bob"}}`},
 		{"logfmt none", `[logfmt: {}]`, `just words`, `{"error":{"message":"logfmt: message has no key=value pair: \"just words\""},"tags":["parse_failure"]}`},
 		{"logfmt unclosed", `[logfmt: {}]`, `a="b c`, `{"a":"b c"}`},
@@ -81,11 +91,15 @@ func TestProcessors(t *testing.T) {
 		{"grok", `[grok: {pattern: '%{IP:source.ip} %{NUMBER:took:float} %{INT:n:int} %{WORD:w}'}]`, `10.0.0.1 1.5 -3 x`, `{"n":-3,"source":{"ip":"10.0.0.1"},"took":1.5,"w":"x"}`},
 		{"grok first of several", `[grok: {pattern: ['^a %{WORD:x}', '^b %{WORD:y}']}]`, `b v`, `{"y":"v"}`},
 		{"grok own definition", `[grok: {pattern: '%{ORDER:order.id}', definitions: {ORDER: 'O-\d+'}}]`, `an O-77`, `{"order":{"id":"O-77"}}`},
-		{"grok legacy", `[grok: {pattern: '%{COMMONAPACHELOG}', naming: legacy}]`, `h - - [01/Mar/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5`,
-			`{"auth":"-","bytes":"5","clientip":"h","httpversion":"1.1","ident":"-","request":"/","response":"200","timestamp":"01/Mar/2026:10:00:00 +0000","verb":"GET"}`},
+		{
+			"grok legacy", `[grok: {pattern: '%{COMMONAPACHELOG}', naming: legacy}]`, `h - - [01/Mar/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5`,
+			`{"auth":"-","bytes":"5","clientip":"h","httpversion":"1.1","ident":"-","request":"/","response":"200","timestamp":"01/Mar/2026:10:00:00 +0000","verb":"GET"}`,
+		},
 		{"grok twice the same name", `[grok: {pattern: '%{WORD:w} %{WORD:w} %{WORD:w}'}]`, `a b c`, `{"w":["a","b","c"]}`},
-		{"grok into message", `[grok: {pattern: '%{SYSLOGLINE}'}]`, `Mar  1 11:00:00 h p[1]: text`,
-			`{"event":{"original":"Mar  1 11:00:00 h p[1]: text"},"host":{"hostname":"h"},"message":"text","process":{"name":"p","pid":1},"timestamp":"Mar  1 11:00:00"}`},
+		{
+			"grok into message", `[grok: {pattern: '%{SYSLOGLINE}'}]`, `Mar  1 11:00:00 h p[1]: text`,
+			`{"event":{"original":"Mar  1 11:00:00 h p[1]: text"},"host":{"hostname":"h"},"message":"text","process":{"name":"p","pid":1},"timestamp":"Mar  1 11:00:00"}`,
+		},
 		{"grok none", `[grok: {pattern: '%{IP:a}'}]`, `x`, `{"error":{"message":"grok: no pattern matches message: \"x\""},"tags":["parse_failure"]}`},
 		{"grok missing field", `[grok: {field: no.such, pattern: x}]`, `x`, `{"error":{"message":"grok: there is no field no.such"},"tags":["parse_failure"]}`},
 
@@ -96,24 +110,30 @@ func TestProcessors(t *testing.T) {
 		{"dissect reference", `[dissect: {pattern: '%{*k}=%{&k};'}]`, `key=val;`, `{"key":"val"}`},
 		{"dissect no fit", `[dissect: {pattern: '%{a}|%{b}'}]`, `x`, `{"error":{"message":"dissect: the pattern does not fit message: \"x\""},"tags":["parse_failure"]}`},
 
-		{"convert", `[json: {}, convert: {a: integer, b: float, c: boolean, d: string, e: ip, f: integer, g: integer}]`,
+		{
+			"convert", `[json: {}, convert: {a: integer, b: float, c: boolean, d: string, e: ip, f: integer, g: integer}]`,
 			`{"a":" 12 ","b":"1.5","c":"yes","d":7,"e":"::ffff:10.0.0.1","f":["1","2"],"g":3.9}`,
-			`{"a":12,"b":1.5,"c":true,"d":"7","e":"10.0.0.1","f":[1,2],"g":3}`},
+			`{"a":12,"b":1.5,"c":true,"d":"7","e":"10.0.0.1","f":[1,2],"g":3}`,
+		},
 		{"convert fails", `[json: {}, convert: {a: integer}]`, `{"a":"x"}`, `{"a":"x","error":{"message":"convert: a is not of type integer: \"x\""},"tags":["parse_failure"]}`},
 		{"convert missing", `[convert: {a: integer}]`, `x`, `{}`},
 
 		{"rename", `[json: {}, rename: {a: b.c, o: p, no.such: x}]`, `{"a":1,"o":{"x":1,"y":2}}`, `{"b":{"c":1},"p":{"x":1,"y":2}}`},
 		{"rename to @timestamp", `[json: {}, rename: {t: '@timestamp'}]`, `{"t":"2026-02-03T04:05:06+01:00"}`, `{"@timestamp":"2026-02-03T03:05:06.000Z"`},
-		{"set", `[set: {a: 1, b: x, c: true, d: [1, y], e: 1.0, f: '%{a}', g: 'is %{b} and %{no}', service.name: shop}]`, `x`,
-			`{"a":1,"b":"x","c":true,"d":[1,"y"],"e":1.0,"f":1,"g":"is x and ","service":{"name":"shop"}}`},
+		{
+			"set", `[set: {a: 1, b: x, c: true, d: [1, y], e: 1.0, f: '%{a}', g: 'is %{b} and %{no}', service.name: shop}]`, `x`,
+			`{"a":1,"b":"x","c":true,"d":[1,"y"],"e":1.0,"f":1,"g":"is x and ","service":{"name":"shop"}}`,
+		},
 		{"remove", `[json: {}, remove: [a, o]]`, `{"a":1,"b":2,"o":{"x":1},"ox":3}`, `{"b":2,"ox":3}`},
 		{"remove one", `[json: {}, remove: {field: a, when: 'b == 2'}]`, `{"a":1,"b":2}`, `{"b":2}`},
 		{"drop", `[drop: {when: 'message contains "health"'}]`, `GET /healthz`, `dropped`},
 		{"drop not", `[drop: {when: 'message contains "health"'}]`, `GET /`, `{}`},
 		{"if", `[set: {a: 1, if: 'message == "y"'}, set: {b: 1, when: 'message == "x"'}]`, `x`, `{"b":1}`},
 
-		{"timestamp", `[grok: {pattern: '\[%{HTTPDATE:ts}\]'}, timestamp: {field: ts, layouts: ['dd/MMM/yyyy:HH:mm:ss Z']}, remove: ts]`,
-			`[28/Feb/2026:13:55:36 -0700]`, `{"@timestamp":"2026-02-28T20:55:36.000Z"`},
+		{
+			"timestamp", `[grok: {pattern: '\[%{HTTPDATE:ts}\]'}, timestamp: {field: ts, layouts: ['dd/MMM/yyyy:HH:mm:ss Z']}, remove: ts]`,
+			`[28/Feb/2026:13:55:36 -0700]`, `{"@timestamp":"2026-02-28T20:55:36.000Z"`,
+		},
 		{"timestamp zone", `[timestamp: {field: message, layouts: ['yyyy-MM-dd HH:mm:ss'], timezone: Europe/Berlin}]`, `2026-07-01 12:00:00`, `{"@timestamp":"2026-07-01T10:00:00.000Z"`},
 		{"timestamp target", `[timestamp: {field: message, layouts: [UNIX_MS], target: event.created}]`, `1772366400123`, `{"event":{"created":"2026-03-01T12:00:00.123Z"}}`},
 		{"timestamp none", `[timestamp: {field: message, layouts: [ISO8601]}]`, `soon`, `{"error":{"message":"timestamp: no layout fits message: \"soon\""},"tags":["parse_failure"]}`},
