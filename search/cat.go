@@ -35,13 +35,19 @@ func (n *Node) catIndices(r *request) (answer, error) {
 		return answer{}, err
 	}
 	table := catTable{columns: []catColumn{
-		{name: "health", aliases: []string{"h"}}, {name: "status", aliases: []string{"s"}}, {name: "index", aliases: []string{"i", "idx"}},
-		{name: "uuid", aliases: []string{"id"}}, {name: "pri", aliases: []string{"p", "shards.primary", "shardsPrimary"}, right: true},
+		{name: "health", aliases: []string{"h"}},
+		{name: "status", aliases: []string{"s"}},
+		{name: "index", aliases: []string{"i", "idx"}},
+		{name: "uuid", aliases: []string{"id"}},
+		{name: "pri", aliases: []string{"p", "shards.primary", "shardsPrimary"}, right: true},
 		{name: "rep", aliases: []string{"r", "shards.replica", "shardsReplica"}, right: true},
-		{name: "docs.count", aliases: []string{"dc", "docsCount"}, right: true}, {name: "docs.deleted", aliases: []string{"dd", "docsDeleted"}, right: true},
+		{name: "docs.count", aliases: []string{"dc", "docsCount"}, right: true},
+		{name: "docs.deleted", aliases: []string{"dd", "docsDeleted"}, right: true},
 		{name: "creation.date", aliases: []string{"cd"}, right: true, hidden: true},
 		{name: "creation.date.string", aliases: []string{"cds"}, right: true, hidden: true},
-		{name: "store.size", aliases: []string{"ss", "storeSize"}, right: true}, {name: "pri.store.size", right: true}, {name: "dataset.size", right: true},
+		{name: "store.size", aliases: []string{"ss", "storeSize"}, right: true},
+		{name: "pri.store.size", right: true},
+		{name: "dataset.size", right: true},
 	}}
 	for _, ix := range indices {
 		s := ix.Stats()

@@ -13,8 +13,9 @@ import (
 // their SHA-256, sorted, behind a bloom filter; that two differ and hash alike is out of the question.
 //
 //	file    = magic, body, footer, length of footer u32, CRC-32C of footer u32, magic
-//	body    = blocks of series, hashes of 20 bytes (hash 16, address u32), filter
-//	footer  = see idsFooter
+//	body    = blocks of series, each with its CRC-32C; hashes of 20 bytes (hash 16, address u32); filter
+//	footer  = series; number and offset of the hashes, with the head and the CRC-32C of each
+//	          block of them; offset, blocks and CRC-32C of the filter
 const idsMagic = "MRSIDS01"
 
 const (

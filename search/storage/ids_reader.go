@@ -20,6 +20,8 @@ type idsReader struct {
 	hashes       int
 	hashesOffset int64
 	heads        []uint64
+	sums         []uint32 // CRC-32C of each block of hashes
+	filterSum    uint32
 	filterOffset int64
 	filterBlocks int
 }
@@ -80,10 +82,28 @@ func (r *idsReader) load(name string) error {
 	}
 	d := decoder{data: footer}
 	r.decode(&d)
-	if d.failed {
+	if d.failed || !r.plausible(size) {
 		return corrupt("footer")
 	}
-	return nil
+	return r.checkFilter(size)
+}
+
+// plausible checks the places that the footer names.
+func (r *idsReader) plausible(size int64) bool {
+	for _, s := range r.series {
+		if s.count == 0 {
+			return false
+		}
+		for i := range s.firsts {
+			if s.offsets[i] > s.offsets[i+1] {
+				return false
+			}
+		}
+		if s.offsets[len(s.offsets)-1] > size {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *idsReader) decode(d *decoder) {
@@ -108,10 +128,38 @@ func (r *idsReader) decode(d *decoder) {
 		if d.failed {
 			return
 		}
+		sum := d.bytes(4)
+		if d.failed {
+			return
+		}
 		r.heads = append(r.heads, binary.BigEndian.Uint64(head))
+		r.sums = append(r.sums, binary.LittleEndian.Uint32(sum))
 	}
 	r.filterOffset = int64(d.uvarint())
 	r.filterBlocks = int(d.uvarint())
+	if sum := d.bytes(4); !d.failed {
+		r.filterSum = binary.LittleEndian.Uint32(sum)
+	}
+}
+
+// checkFilter reads the filter once, for a bit that is lost in it would hide a document.
+func (r *idsReader) checkFilter(size int64) error {
+	corrupt := &CorruptionError{File: r.file.Name(), Offset: r.filterOffset, Reason: "filter"}
+	length := int64(r.filterBlocks) * bloomBlockBytes
+	if r.hashes == 0 {
+		return nil
+	}
+	if length == 0 || r.filterOffset > size-length || r.hashesOffset > size-int64(r.hashes)*hashEntryBytes {
+		return corrupt
+	}
+	filter := make([]byte, length)
+	if _, err := r.file.ReadAt(filter, r.filterOffset); err != nil {
+		return err
+	}
+	if checksum(filter) != r.filterSum {
+		return corrupt
+	}
+	return nil
 }
 
 // find returns the row of the document, and false where the segment has none.
@@ -136,7 +184,11 @@ func (r *idsReader) findNumber(s *idSeries, number int64) (address, bool, error)
 	if _, err := r.file.ReadAt(block, s.offsets[i]); err != nil {
 		return 0, false, fmt.Errorf("read ids: %w", err)
 	}
-	d := decoder{data: block}
+	corrupt := &CorruptionError{File: r.file.Name(), Offset: s.offsets[i], Reason: "series"}
+	if len(block) < 4 || checksum(block[:len(block)-4]) != binary.LittleEndian.Uint32(block[len(block)-4:]) {
+		return 0, false, corrupt
+	}
+	d := decoder{data: block[:len(block)-4]}
 	at, current := int64(0), s.firsts[i]
 	for len(d.data) > 0 && !d.failed {
 		current += int64(d.uvarint())
@@ -149,7 +201,7 @@ func (r *idsReader) findNumber(s *idSeries, number int64) (address, bool, error)
 		}
 	}
 	if d.failed {
-		return 0, false, &CorruptionError{File: r.file.Name(), Offset: s.offsets[i], Reason: "series"}
+		return 0, false, corrupt
 	}
 	return 0, false, nil
 }
@@ -176,6 +228,12 @@ func (r *idsReader) findHash(hash idHash) (address, bool, error) {
 	buffer := make([]byte, entries*hashEntryBytes)
 	if _, err := r.file.ReadAt(buffer, r.hashesOffset+int64(from)*hashEntryBytes); err != nil {
 		return 0, false, fmt.Errorf("read ids: %w", err)
+	}
+	for block := first; block < last; block++ {
+		part := buffer[(block-first)*hashBlock*hashEntryBytes : min((block-first+1)*hashBlock, entries)*hashEntryBytes]
+		if checksum(part) != r.sums[block] {
+			return 0, false, &CorruptionError{File: r.file.Name(), Offset: r.hashesOffset + int64(block*hashBlock)*hashEntryBytes, Reason: "hashes"}
+		}
 	}
 	i := sort.Search(entries, func(i int) bool {
 		return bytes.Compare(buffer[i*hashEntryBytes:i*hashEntryBytes+16], hash[:]) >= 0

@@ -58,15 +58,17 @@ func (b *idsBuilder) encode() []byte {
 		filter = make([]byte, bloomBlocks(len(b.hashes))*bloomBlockBytes)
 	}
 	for i, entry := range b.hashes {
-		if i%hashBlock == 0 {
-			footer = append(footer, entry.hash[:8]...)
-		}
 		out = append(out, entry.hash[:]...)
 		out = binary.LittleEndian.AppendUint32(out, uint32(entry.at))
+		if first := i - i%hashBlock; i == len(b.hashes)-1 || i == first+hashBlock-1 {
+			footer = append(footer, b.hashes[first].hash[:8]...)
+			footer = binary.LittleEndian.AppendUint32(footer, checksum(out[len(out)-(i-first+1)*hashEntryBytes:]))
+		}
 		bloomAdd(filter, entry.hash.bloomKey())
 	}
 	footer = binary.AppendUvarint(footer, uint64(len(out)))
 	footer = binary.AppendUvarint(footer, uint64(len(filter)/bloomBlockBytes))
+	footer = binary.LittleEndian.AppendUint32(footer, checksum(filter))
 	out = append(out, filter...)
 	out = append(out, footer...)
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(footer)))
@@ -89,15 +91,19 @@ func encodeSeries(out, footer []byte, prefix string, entries []seriesEntry) ([]b
 	footer = binary.AppendUvarint(footer, uint64(len(entries)))
 	footer = binary.AppendUvarint(footer, uint64(entries[len(entries)-1].number))
 	var number, at int64
+	start := 0
 	for i, entry := range entries {
 		if i%seriesBlock == 0 {
 			footer = binary.AppendUvarint(footer, uint64(entry.number))
 			footer = binary.AppendUvarint(footer, uint64(len(out)))
-			number, at = entry.number, 0
+			number, at, start = entry.number, 0, len(out)
 		}
 		out = binary.AppendUvarint(out, uint64(entry.number-number))
 		out = binary.AppendVarint(out, int64(entry.at)-at)
 		number, at = entry.number, int64(entry.at)
+		if i%seriesBlock == seriesBlock-1 || i == len(entries)-1 {
+			out = binary.LittleEndian.AppendUint32(out, checksum(out[start:]))
+		}
 	}
 	return out, binary.AppendUvarint(footer, uint64(len(out)))
 }

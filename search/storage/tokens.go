@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/millrace/millrace/internal/vfs"
 	"github.com/millrace/millrace/search/analysis"
@@ -13,7 +14,7 @@ import (
 // of the values and the values as a whole.
 //
 //	file   = magic, filters, footer, length of footer u32, CRC-32C of footer u32, magic
-//	footer = groups; per group: columns; per column: name, offset, blocks
+//	footer = groups; per group: columns; per column: name, offset, blocks, CRC-32C of the filter
 const tokensMagic = "MRSTOK01"
 
 // tokensBuilder writes a tokens file group by group.
@@ -49,6 +50,7 @@ func (b *tokensBuilder) group(names []string, columns []*column.Column) {
 		entries = append(entries, names[i]...)
 		entries = binary.AppendUvarint(entries, uint64(len(b.out)))
 		entries = binary.AppendUvarint(entries, uint64(len(filter)/bloomBlockBytes))
+		entries = binary.LittleEndian.AppendUint32(entries, checksum(filter))
 		b.out = append(b.out, filter...)
 		count++
 	}
@@ -75,12 +77,16 @@ func (b *tokensBuilder) encode() []byte {
 // tokensReader answers whether a row group may have a term.
 type tokensReader struct {
 	file   vfs.File
-	groups []map[string]filterPlace
+	groups []map[string]*filterPlace
 }
 
+// filterPlace is one filter. It is read as a whole once, to check it, because a bit that is lost
+// in it would hide documents; then block by block.
 type filterPlace struct {
-	offset int64
-	blocks int
+	offset  int64
+	blocks  int
+	sum     uint32
+	checked atomic.Bool
 }
 
 func openTokens(fs vfs.FS, name string) (*tokensReader, error) {
@@ -125,7 +131,7 @@ func (r *tokensReader) load(name string) error {
 	d := decoder{data: footer}
 	names := map[string]string{} // one copy of each name
 	for range d.count() {
-		group := map[string]filterPlace{}
+		group := map[string]*filterPlace{}
 		for range d.count() {
 			raw := d.bytes(d.count())
 			column, ok := names[string(raw)]
@@ -133,7 +139,14 @@ func (r *tokensReader) load(name string) error {
 				column = string(raw)
 				names[column] = column
 			}
-			group[column] = filterPlace{offset: int64(d.uvarint()), blocks: int(d.uvarint())}
+			place := &filterPlace{offset: int64(d.uvarint()), blocks: int(d.uvarint())}
+			if sum := d.bytes(4); !d.failed {
+				place.sum = binary.LittleEndian.Uint32(sum)
+			}
+			if place.blocks < 1 || place.blocks > int(size/bloomBlockBytes) || place.offset > size-int64(place.blocks)*bloomBlockBytes {
+				return corrupt("footer")
+			}
+			group[column] = place
 		}
 		r.groups = append(r.groups, group)
 	}
@@ -153,11 +166,28 @@ func (r *tokensReader) mayHave(group int, name string, hash uint64) (bool, error
 	if !ok {
 		return false, nil
 	}
+	if !place.checked.Load() {
+		if err := r.check(place); err != nil {
+			return false, err
+		}
+	}
 	var block [bloomBlockBytes]byte
 	if _, err := r.file.ReadAt(block[:], place.offset+int64(bloomBlockOf(hash, place.blocks))*bloomBlockBytes); err != nil {
 		return false, fmt.Errorf("read tokens: %w", err)
 	}
 	return bloomHas(block[:], hash), nil
+}
+
+func (r *tokensReader) check(place *filterPlace) error {
+	filter := make([]byte, place.blocks*bloomBlockBytes)
+	if _, err := r.file.ReadAt(filter, place.offset); err != nil {
+		return fmt.Errorf("read tokens: %w", err)
+	}
+	if checksum(filter) != place.sum {
+		return &CorruptionError{File: r.file.Name(), Offset: place.offset, Reason: "filter"}
+	}
+	place.checked.Store(true)
+	return nil
 }
 
 func (r *tokensReader) close() error { return r.file.Close() }
