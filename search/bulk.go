@@ -367,8 +367,8 @@ func (w *writer) write(a *bulkAction) (storage.Result, *storage.Index, error) {
 			return storage.Result{}, nil, err
 		}
 		var result storage.Result
-		switch {
-		case a.kind == "delete":
+		switch a.kind {
+		case "delete":
 			result, err = ix.Delete(a.id)
 		default:
 			if !a.hasID && a.id == "" {

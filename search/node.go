@@ -101,7 +101,9 @@ func (n *Node) Run(ctx context.Context) error {
 		if err := n.server.Shutdown(stopping); err != nil {
 			errs = append(errs, n.server.Close()) // those that take too long are cut off
 		}
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			errs = append(errs, err)
+		}
 	case err := <-served:
 		errs = append(errs, fmt.Errorf("serve searches: %w", err))
 	}

@@ -226,7 +226,7 @@ func parseQueryParam(r *request) (query.Query, error) {
 	if !r.query.Has("q") {
 		return nil, nil
 	}
-	return query.QueryString(text, field, operator == "and", lenient), nil
+	return query.FromLucene(text, field, operator == "and", lenient), nil
 }
 
 // check refuses what only shows from all members together.

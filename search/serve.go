@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -107,9 +108,7 @@ func rootOf(e *apierror.Error) *apierror.Error {
 // renderError is an error without its root cause, as items of a bulk show it.
 func renderError(e *apierror.Error) map[string]any {
 	out := map[string]any{"type": e.Type, "reason": e.Reason}
-	for k, v := range e.Fields {
-		out[k] = v
-	}
+	maps.Copy(out, e.Fields)
 	if e.Cause != nil {
 		out["caused_by"] = renderError(e.Cause)
 	}
@@ -175,7 +174,7 @@ func (r *request) read() ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	var in io.Reader = r.Request.Body
+	var in io.Reader = r.Body
 	switch encoding := r.Header.Get("Content-Encoding"); encoding {
 	case "", "identity":
 	case "gzip":
@@ -192,7 +191,7 @@ func (r *request) read() ([]byte, error) {
 		return nil, &apierror.Error{Status: http.StatusUnsupportedMediaType, Type: "media_type_header_exception", Reason: "Content-Encoding [" + encoding + "] is not supported"}
 	}
 	var body bytes.Buffer
-	if r.ContentLength > 0 && in == r.Request.Body {
+	if r.ContentLength > 0 && in == r.Body {
 		if err := r.body.Grow(r.ContentLength); err != nil {
 			return nil, err
 		}

@@ -18,13 +18,12 @@ import (
 
 // sortKey is one key of a sort.
 type sortKey struct {
-	field     string // or _doc
-	desc      bool
-	missing   string // _last, _first, or a value
-	unmapped  string
-	highest   bool // mode max; otherwise min
-	format    *mapping.DateFormat
-	formatted bool
+	field    string // or _doc
+	desc     bool
+	missing  string // _last, _first, or a value
+	unmapped string
+	highest  bool // mode max; otherwise min
+	format   *mapping.DateFormat
 }
 
 func parseSort(value any) ([]sortKey, error) {

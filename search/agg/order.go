@@ -94,10 +94,10 @@ func newSorter(orders []order, subs *level, byKey func(a, b *bucketOf) int) (*so
 func (s *sorter) compare(a, b *bucketOf) int {
 	for i, o := range s.orders {
 		var c int
-		switch {
-		case o.path == "_count":
+		switch o.path {
+		case "_count":
 			c = cmp.Compare(a.count, b.count)
-		case o.path == "_key":
+		case "_key":
 			c = s.byKey(a, b)
 		default:
 			x, y := s.numbers[i](a), s.numbers[i](b)

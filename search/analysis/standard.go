@@ -84,21 +84,18 @@ func (t *Tokenizer) scanWord() bool {
 			}
 		}
 		class, size := classify(t.text[at:])
-		next := at
+		next := -1
 		switch {
 		case joins(previous, class):
 			next = skipExtend(t.text, at+size)
 		case isMiddle(class):
 			after := skipExtend(t.text, at+size)
 			if !t.bridges(previous, class, after) {
-				next = -1
 				break
 			}
 			// Only as far as the separator; the word goes on in the next turn.
 			next = after
 			class = previous
-		default:
-			next = -1
 		}
 		if next < 0 {
 			break

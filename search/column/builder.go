@@ -1,5 +1,7 @@
 package column
 
+import "slices"
+
 // Builder appends values row by row. Rows come in ascending order; the values of
 // one row come together. What [Builder.View] returned stays unchanged.
 type Builder struct {
@@ -90,7 +92,7 @@ func (b *Builder) View(rows int) *Column {
 	c := &Column{Kind: b.kind, Ints: b.ints, Floats: b.floats, Data: b.data, Starts: b.starts}
 	switch {
 	case b.sparse:
-		c.Offsets = b.offsets[:len(b.offsets):len(b.offsets)]
+		c.Offsets = slices.Clip(b.offsets)
 	case b.rows < rows:
 		c.Offsets = make([]uint32, b.rows+1)
 		for i := range c.Offsets {

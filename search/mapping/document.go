@@ -315,17 +315,17 @@ func (p *Parser) scalar(f *Field) error {
 	var text []byte
 	var err error
 	c := p.scan.Peek()
-	switch {
-	case c == '"':
+	switch c {
+	case '"':
 		text, err = p.scan.String()
-	case c == 'n':
+	case 'n':
 		_, err = p.scan.Literal()
 		return err
-	case c == 't' || c == 'f':
+	case 't', 'f':
 		var word string
 		word, err = p.scan.Literal()
 		text = []byte(word)
-	case c == '{':
+	case '{':
 		return apierror.Illegal("Cannot parse object as %s", f.Type)
 	default:
 		text, _, err = p.scan.Number()

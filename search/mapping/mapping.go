@@ -12,6 +12,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,7 +54,6 @@ type Mapping struct {
 type object struct {
 	dynamic  Dynamic // empty: as the parent
 	disabled bool
-	explicit bool // declared as "type": "object" without properties
 	children map[string]node
 }
 
@@ -134,14 +134,9 @@ func (m *Mapping) clone() *Mapping {
 	c := *m
 	c.root = m.root.clone()
 	c.fields = make(map[string]*Field, len(m.fields)+8)
-	for path, f := range m.fields {
-		c.fields[path] = f
-	}
+	maps.Copy(c.fields, m.fields)
 	c.columns = slices.Clone(m.columns)
-	c.extra = make(map[string]any, len(m.extra))
-	for k, v := range m.extra {
-		c.extra[k] = v
-	}
+	c.extra = maps.Clone(m.extra)
 	return &c
 }
 
@@ -163,9 +158,7 @@ func (m *Mapping) MarshalJSON() ([]byte, error) { return json.Marshal(m.render()
 func (m *Mapping) render() map[string]any {
 	out := m.root.render()
 	delete(out, "type")
-	for k, v := range m.extra {
-		out[k] = v
-	}
+	maps.Copy(out, m.extra)
 	return out
 }
 

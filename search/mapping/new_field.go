@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/search/apierror"
+	"github.com/millrace/millrace/search/column"
 )
 
 // newField reads the declaration of a leaf.
@@ -128,7 +129,7 @@ func (f *Field) setSubs(value any) error {
 		if err != nil {
 			return err
 		}
-		if !(f.Type.IsText() || f.Type.IsKeyword()) || !(sub.Type.IsText() || sub.Type.IsKeyword()) {
+		if f.Type.Kind() != column.Bytes || sub.Type.Kind() != column.Bytes || f.Type == IP || sub.Type == IP {
 			return mapperError("multi-field [%s] of type [%s] on a field of type [%s] is not supported by the Millrace search node", sub.Path, sub.Type, f.Type)
 		}
 		sub.Column = f.Path

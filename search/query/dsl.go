@@ -160,7 +160,6 @@ func (matchNone) compile(*compiler) (Filter, error) { return noneFilter{}, nil }
 // boolQuery is the query "bool".
 type boolQuery struct {
 	must, should, not []Query
-	filters           bool // must has something
 	atLeast           *minimum
 }
 

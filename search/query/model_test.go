@@ -25,6 +25,7 @@ func (r *memoryRows) RowCount() int { return r.rows }
 func (r *memoryRows) Column(f *mapping.Field) (*column.Column, error) {
 	return r.columns[f.Column], nil
 }
+
 func (r *memoryRows) Lower(_ *mapping.Field, c *column.Column) ([]byte, bool) {
 	lower, ascii := make([]byte, len(c.Data)), true
 	for i, b := range c.Data {
@@ -231,7 +232,7 @@ func FuzzQueryString(f *testing.F) {
 	}
 	rows, m := makeRows(&testing.T{}, []testDocument{{text: "error timeout", n: 1, has: true}})
 	f.Fuzz(func(t *testing.T, text string, and bool) {
-		filter, err := Compile(QueryString(text, "", and, true), m, "test", time.Unix(0, 0))
+		filter, err := Compile(FromLucene(text, "", and, true), m, "test", time.Unix(0, 0))
 		if err != nil {
 			return
 		}

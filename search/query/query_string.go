@@ -22,8 +22,8 @@ type queryString struct {
 	escape  bool
 }
 
-// QueryString returns the query that ?q= means.
-func QueryString(text, defaultField string, and bool, lenient bool) Query {
+// FromLucene returns the query that ?q= means.
+func FromLucene(text, defaultField string, and bool, lenient bool) Query {
 	q := &queryString{text: text, and: and, lenient: lenient}
 	if defaultField != "" {
 		q.fields = []string{defaultField}

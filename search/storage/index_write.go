@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/millrace/millrace/search/apierror"
 	"github.com/millrace/millrace/search/mapping"
@@ -167,8 +168,7 @@ func (ix *Index) find(id string) (location, error) {
 			return location{version: version}, nil
 		}
 	}
-	for i := len(ix.segments) - 1; i >= 0; i-- {
-		st := ix.segments[i]
+	for _, st := range slices.Backward(ix.segments) {
 		at, ok, err := st.seg.find(id)
 		if err != nil {
 			return location{}, fmt.Errorf("look up _id in segment %d of %s: %w", st.seg.meta.ID, ix.Name, err)

@@ -43,7 +43,7 @@ type segmentWriter struct {
 	specs  []columnSpec
 	file   vfs.File
 	buffer *bufio.Writer
-	pq     *parquet.Writer
+	pq     *parquet.GenericWriter[any]
 	order  []int // column index in the file by spec
 	names  []string
 	cuts   []int // specs whose values are cut out of the source
@@ -94,7 +94,7 @@ func newSegmentWriter(fs vfs.FS, dir string, id int64, specs []columnSpec) (*seg
 	for _, name := range cut {
 		w.cuts = append(w.cuts, slices.Index(w.names, name))
 	}
-	w.pq = parquet.NewWriter(w.buffer, schema,
+	w.pq = parquet.NewGenericWriter[any](w.buffer, schema,
 		parquet.KeyValueMetadata(cutMetadata, strings.Join(cut, "\x00")),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.PageBufferSize(pageBytes),

@@ -9,6 +9,7 @@ import (
 	"io"
 	iofs "io/fs"
 	"log/slog"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -290,9 +291,7 @@ func (s *Store) State() State {
 func (st State) clone() State {
 	c := st
 	c.Templates = make(map[string]json.RawMessage, len(st.Templates))
-	for name, body := range st.Templates {
-		c.Templates[name] = body
-	}
+	maps.Copy(c.Templates, st.Templates)
 	return c
 }
 

@@ -12,8 +12,10 @@ import (
 const documents = 500
 
 func words() []string {
-	return []string{"error", "Timeout", "connection", "refused", "user", "login", "failed", "GET", "/index.html", "200", "blk_-123", "10.0.0.1",
-		"foo.bar", "it's", "3.14", "key=value", "WARN", "日本語", "über", "a_b", "x-y", "retry", "node-7", "[main]", "ok,done", "1:2", "straße", "Ελλάδα"}
+	return []string{
+		"error", "Timeout", "connection", "refused", "user", "login", "failed", "GET", "/index.html", "200", "blk_-123", "10.0.0.1",
+		"foo.bar", "it's", "3.14", "key=value", "WARN", "日本語", "über", "a_b", "x-y", "retry", "node-7", "[main]", "ok,done", "1:2", "straße", "Ελλάδα",
+	}
 }
 
 // document makes document i of the seed.

@@ -7,9 +7,6 @@ type request struct {
 	text bool
 }
 
-// seqSort is the sort without ties that every search of documents has.
-const seqSort = `"sort":[{"seq":"asc"},{"_index":"asc"}]`
-
 // setup fills both servers. Its answers are compared too.
 func setup() []request {
 	return []request{
@@ -96,13 +93,18 @@ func writes() []request {
 func admin() []request {
 	return []request{
 		{method: "PUT", path: "/w"},
-		{method: "PUT", path: "/Abc"}, {method: "PUT", path: "/a,b"}, {method: "PUT", path: "/+abc"},
+		{method: "PUT", path: "/Abc"},
+		{method: "PUT", path: "/a,b"},
+		{method: "PUT", path: "/+abc"},
 		{method: "PUT", path: "/bad", body: `{"mappings":{"properties":{"a":{"type":"foo"}}}}`},
 		{method: "PUT", path: "/bad", body: `{"mappings":{"properties":{"a":{"type":"keyword","xx":1}}}}`},
 		{method: "PUT", path: "/bad", body: `{"foo":{}}`},
-		{method: "HEAD", path: "/w"}, {method: "HEAD", path: "/bad"},
-		{method: "DELETE", path: "/bad"}, {method: "DELETE", path: "/bad?ignore_unavailable=true"},
-		{method: "GET", path: "/nope/_mapping"}, {method: "GET", path: "/nope*/_mapping"},
+		{method: "HEAD", path: "/w"},
+		{method: "HEAD", path: "/bad"},
+		{method: "DELETE", path: "/bad"},
+		{method: "DELETE", path: "/bad?ignore_unavailable=true"},
+		{method: "GET", path: "/nope/_mapping"},
+		{method: "GET", path: "/nope*/_mapping"},
 		{method: "POST", path: "/w/_mapping"},
 		{method: "PUT", path: "/_index_template/x", body: `{"index_patterns":["lg-*"],"priority":5,"template":{"mappings":{"properties":{"a":{"type":"keyword"}}}},"_meta":{"x":1},"version":3}`},
 		{method: "GET", path: "/_index_template/x"},
@@ -113,8 +115,11 @@ func admin() []request {
 		{method: "PUT", path: "/lg-b1/_doc/1", body: `{"a":5}`},
 		{method: "PUT", path: "/lg-c1/_doc/1", body: `{"a":5}`},
 		{method: "GET", path: "/lg-*/_mapping"},
-		{method: "DELETE", path: "/_index_template/x"}, {method: "DELETE", path: "/_index_template/x3"},
-		{method: "GET", path: "/_index_template/x"}, {method: "DELETE", path: "/_index_template/x"}, {method: "HEAD", path: "/_index_template/x"},
+		{method: "DELETE", path: "/_index_template/x"},
+		{method: "DELETE", path: "/_index_template/x3"},
+		{method: "GET", path: "/_index_template/x"},
+		{method: "DELETE", path: "/_index_template/x"},
+		{method: "HEAD", path: "/_index_template/x"},
 		{method: "PUT", path: "/_index_template/y", body: `{"priority":5}`},
 		{method: "PUT", path: "/_index_template/y", body: `{"index_patterns":["zz*"],"foo":1}`},
 		{method: "PUT", path: "/_index_template/y", body: `{"index_patterns":["zz*"],"composed_of":["nope"]}`},
@@ -127,13 +132,18 @@ func admin() []request {
 		{method: "GET", path: "/_cat/indices/nope"},
 		{method: "GET", path: "/_cat/indices/nope*", text: true},
 		{method: "GET", path: "/logs-a/_field_caps?fields=log*,mess*,bytes,nope"},
-		{method: "POST", path: "/logs-a/_refresh"}, {method: "POST", path: "/nope/_refresh"},
+		{method: "POST", path: "/logs-a/_refresh"},
+		{method: "POST", path: "/nope/_refresh"},
 		{method: "DELETE", path: "/_search"},
 		{method: "POST", path: "/_msearch", body: "{\"index\":\"logs-a\"}\n{\"query\":{\"term\":{\"ok\":true}},\"size\":0}\n{\"index\":\"nope\"}\n{}\n{\"index\":[\"logs-a\"]}\n{\"size\":0,\"query\":{\"term\":{\"bytes\":\"x\"}}}\n"},
 		{method: "POST", path: "/_msearch", body: "{}\n{\"query\":{\"foo\":{}}}\n"},
 		{method: "POST", path: "/_msearch", body: ""},
-		{method: "DELETE", path: "/lg-b1,lg-c1"}, {method: "DELETE", path: "/w"}, {method: "GET", path: "/w/_search"},
-		{method: "DELETE", path: "/m1"}, {method: "DELETE", path: "/m2"}, {method: "DELETE", path: "/labels-1"},
+		{method: "DELETE", path: "/lg-b1,lg-c1"},
+		{method: "DELETE", path: "/w"},
+		{method: "GET", path: "/w/_search"},
+		{method: "DELETE", path: "/m1"},
+		{method: "DELETE", path: "/m2"},
+		{method: "DELETE", path: "/labels-1"},
 	}
 }
 
