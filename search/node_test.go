@@ -258,6 +258,13 @@ func TestUnsupportedIsNamed(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(envKillNode); dir != "" {
+		if err := runKillNode(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"))
 }

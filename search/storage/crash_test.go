@@ -161,7 +161,7 @@ func TestCrashAtEveryChange(t *testing.T) {
 	const steps = 60
 	total := countChanges(t, steps)
 	modes := []vfs.CrashMode{vfs.CrashProcess, vfs.CrashDrop, vfs.CrashPrefix, vfs.CrashHoles}
-	stride := max(1, total/400)
+	stride := max(1, total/250)
 	if testing.Short() {
 		stride = max(1, total/60)
 	}
