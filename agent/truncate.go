@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -187,12 +188,26 @@ func (c *collector) differs(t, original *tracked) (own, decided bool) {
 	if err != nil {
 		return false, false
 	}
-	at, err := files.FirstDifference(t.file, original.file, t.sameUntil, min(copied.Size, now.Size))
+	// A little at a time: other files are read in between.
+	whole := min(copied.Size, now.Size)
+	until := min(whole, t.sameUntil+compareMax)
+	at, err := files.FirstDifference(t.file, original.file, t.sameUntil, until)
 	if err != nil {
+		return false, false
+	}
+	// The original may have been truncated before or while it was compared. Then the end of what is left of it, or what was written to it
+	// since, is no difference between the two: t is its copy.
+	if _, err := original.check(&c.scratch, 0); errors.Is(err, errTruncated) {
+		c.truncated(original)
+		return false, true
+	} else if err != nil {
 		return false, false
 	}
 	t.sameUntil = at
 	switch {
+	case at == until && until < whole:
+		c.enqueue(t)
+		return false, true
 	case at >= copied.Size:
 		return false, false
 	case at < original.cursor.Pos:
@@ -202,6 +217,9 @@ func (c *collector) differs(t, original *tracked) (own, decided bool) {
 		return false, true
 	}
 }
+
+// compareMax bounds the bytes that are compared before something else is done.
+const compareMax = 8 << 20
 
 // holdOver reports whether t was held back for long enough to be a file of its own. A copy outside the globs is
 // noted, and never read.
