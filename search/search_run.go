@@ -133,6 +133,9 @@ func (s *searchRun) arrange(tasks []task) {
 		return
 	}
 	key := s.req.sort[0]
+	if key.desc {
+		slices.Reverse(tasks) // within a segment, which has one pair of bounds, later blocks are newer
+	}
 	slices.SortStableFunc(tasks, func(a, b task) int {
 		x, knownX := a.best(key)
 		y, knownY := b.best(key)
@@ -165,7 +168,7 @@ func (t task) best(key sortKey) (int64, bool) {
 	if f == nil || f.Type.Kind() != column.Int {
 		return 0, false
 	}
-	low, high, ok := t.part.snap.Blocks[t.block].SegmentBounds(f)
+	low, high, ok := t.part.snap.Blocks[t.block].KnownBounds(f)
 	if key.desc {
 		return high, ok
 	}

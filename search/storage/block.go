@@ -111,11 +111,16 @@ func (b *Block) Bounds(f *mapping.Field) (low, high int64, ok bool, err error) {
 	return low, high, ok, nil
 }
 
-// SegmentBounds returns the bounds over the whole segment that the block is part of,
-// without reading.
-func (b *Block) SegmentBounds(f *mapping.Field) (low, high int64, ok bool) {
+// KnownBounds returns bounds of a whole-number or date field without reading: those of
+// the block where its file is open, and of the whole segment otherwise.
+func (b *Block) KnownBounds(f *mapping.Field) (low, high int64, ok bool) {
 	if b.mem != nil {
 		return 0, 0, false
+	}
+	if r := b.seg.opened(); r != nil {
+		if low, high, ok = r.bounds(b.group, f.Column); ok {
+			return low, high, true
+		}
 	}
 	bounds, ok := b.seg.meta.Bounds[f.Column]
 	return bounds[0], bounds[1], ok

@@ -35,6 +35,7 @@ func (ix *Index) Flush() error {
 		ix.flushedSeq = max(ix.flushedSeq, t.maxSeq)
 		ix.flushedLog = logged
 		ix.changed = true
+		ix.dropCached() // or it would keep the buffer in memory until the next search
 	}, func() {
 		if next != nil {
 			ix.segments = ix.segments[:len(ix.segments)-1]

@@ -339,6 +339,7 @@ func (m *merger) commit() error {
 		}
 		ix.segments = append(segments, before[at+len(m.sources):]...)
 		ix.changed = true
+		ix.dropCached() // or it would keep the old files until the next search
 	}, func() {
 		m.returnDeletions(next)
 		ix.segments, ix.changed = before, true

@@ -110,6 +110,13 @@ func (s *segment) open() (*segmentReader, error) {
 	return s.reader, nil
 }
 
+// opened returns the reader where it is open, nil otherwise.
+func (s *segment) opened() *segmentReader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reader
+}
+
 // openAll opens every file.
 func (s *segment) openAll() error {
 	if _, err := s.open(); err != nil {
