@@ -182,6 +182,9 @@ func (c *collector) rebuildPlans() {
 				needed[seg.File] = true
 			}
 			b, err := c.rebuild(p)
+			if err != nil && c.followTruncations(p) {
+				b, err = c.rebuild(p)
+			}
 			if err != nil {
 				c.metrics.inDoubt.Inc()
 				c.logger.Warn("an unacknowledged batch cannot be made again", "topic", lane.Topic, "partition", lane.Partition, "lines", p.Records, "error", err)
@@ -203,6 +206,23 @@ func (c *collector) rebuildPlans() {
 			c.shut(t)
 		}
 	}
+}
+
+// followTruncations looks for the copies of p's files that were truncated since they were located: rotations do not
+// wait for a restart. It reports whether there was one.
+func (c *collector) followTruncations(p *batch.Plan) bool {
+	found := false
+	for i := range p.Segments {
+		t := c.numbers[p.Segments[i].File]
+		if t == nil || t.file == nil || t.in == nil || t.copied {
+			continue
+		}
+		if _, err := t.check(&c.scratch, 0); errors.Is(err, errTruncated) {
+			c.truncated(t)
+			found = true
+		}
+	}
+	return found
 }
 
 var errNowhere = errors.New("its bytes are nowhere to be found")

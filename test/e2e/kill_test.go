@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/agent/registry"
 	"github.com/millrace/millrace/test/peers"
 	"github.com/millrace/millrace/test/process"
 )
@@ -18,6 +20,8 @@ import (
 const (
 	writtenMiB = 200
 	killCount  = 10
+	// ackedStep is by how many acknowledged lines kills differ.
+	ackedStep = 12_000
 )
 
 func setting(t *testing.T, name string, otherwise int) int {
@@ -70,11 +74,15 @@ func killTest(t *testing.T, n *process.Process, dir, bootstrap, elasticsearch st
 	}
 	began := time.Now()
 	n.Start()
+	killed := 0
 	for round := range kills + 1 {
 		writing := make(chan error, 1)
 		go func() { writing <- writeRound(writers, lines, written, bytesMax*int64(round+1)/int64(kills+1)) }()
 		if round < kills {
-			killWhileUnacknowledged(n)
+			// Some die young, others with much behind them.
+			if killWhileUnacknowledged(t, n, float64(round%4)*ackedStep) {
+				killed++
+			}
 		}
 		if err := <-writing; err != nil {
 			t.Fatal(err)
@@ -83,6 +91,10 @@ func killTest(t *testing.T, n *process.Process, dir, bootstrap, elasticsearch st
 			n.Start()
 		}
 	}
+	if killed < kills*2/3 {
+		t.Errorf("only %d of %d kills left unacknowledged batches behind", killed, kills)
+	}
+	t.Logf("%d of %d kills left unacknowledged batches behind", killed, kills)
 	t.Logf("%d lines, %d MiB written, %d kills, %s", written.total(), written.bytes>>20, kills, time.Since(began).Round(time.Millisecond))
 	defer func() {
 		if t.Failed() {
@@ -124,15 +136,46 @@ func writeRound(writers []*logWriter, lines [][]byte, written *ledger, upTo int6
 	return nil
 }
 
-// killWhileUnacknowledged waits until the agent holds lines that the cluster
-// has not acknowledged, and kills the process at once.
-func killWhileUnacknowledged(n *process.Process) {
-	n.Eventually(60*time.Second, "batches are unacknowledged", func() error {
+// killWhileUnacknowledged waits until the agent has had some lines of this
+// life acknowledged and holds others that are not, and kills the process at once. It
+// reports whether, after the kill, the agent's registry holds plans of batches that
+// were sent or about to be sent and not acknowledged.
+func killWhileUnacknowledged(t *testing.T, n *process.Process, acked float64) bool {
+	t.Helper()
+	n.Eventually(120*time.Second, "batches are unacknowledged", func() error {
 		sums, err := n.Metrics()
-		if err == nil && sums["millrace_agent_unacked_bytes"] == 0 {
-			err = errors.New("nothing is unacknowledged")
+		switch {
+		case err != nil:
+			return err
+		case sums["millrace_agent_unacked_bytes"] == 0:
+			return errors.New("nothing is unacknowledged")
+		case sums["millrace_agent_lines_acked_total"] < acked:
+			return fmt.Errorf("%v lines are acknowledged", sums["millrace_agent_lines_acked_total"])
 		}
-		return err
+		return nil
 	})
 	n.Kill()
+	return plansLeft(t, filepath.Join(n.Dir, "data", "agent", "registry")) > 0
+}
+
+// plansLeft counts the unacknowledged batches in a copy of an agent's
+// registry.
+func plansLeft(t *testing.T, dir string) int {
+	t.Helper()
+	replica := t.TempDir()
+	if err := os.CopyFS(replica, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := registry.Open(replica, registry.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans := 0
+	for _, lane := range r.Lanes() {
+		plans += len(lane.Plans)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return plans
 }
