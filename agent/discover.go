@@ -174,8 +174,12 @@ func (c *collector) rotatedFrom(near []*tracked, found files.Found) *input {
 	return nil
 }
 
+// birthLagMs is by how much the kernel's time of a file's birth may be behind
+// the clock: it is taken from the last timer tick.
+const birthLagMs = 20
+
 func bornAfter(found files.Found, in *input) bool {
-	return !in.first && found.BirthNs/1e6 > in.seenMs && !in.matcher.Excluded(found.Path)
+	return !in.first && found.BirthNs/1e6 > in.seenMs-birthLagMs && !in.matcher.Excluded(found.Path)
 }
 
 // seen notes that the known file t is at a path.
