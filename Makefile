@@ -5,7 +5,7 @@ TOOL   = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler.
 RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test check generate bench fuzz torture clean
+.PHONY: build test check generate bench fuzz kill-test clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
@@ -27,6 +27,10 @@ generate:
 # The figures of docs/benchmarks.md, beside the peers in the same run.
 bench:
 	$(GO) test -timeout 60m -run '^$$' -bench Report -benchtime 1x -v ./test/bench
+
+# 200 MiB through ten kills -9, with embedded parts and with Apache Kafka and Elasticsearch.
+kill-test:
+	MILLRACE_E2E_MIB=200 MILLRACE_E2E_KILLS=10 $(GO) test -count=1 -timeout 60m -v -run Kills ./test/e2e
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 30s
