@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	loadRecords    = 3_000_000
+	loadRecords    = 2_000_000
 	loadRecordSize = 200
 	loadPartitions = 6
 )
