@@ -1,7 +1,6 @@
 package alerting
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -15,9 +14,9 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/record"
+	"github.com/millrace/millrace/test/nodes"
 	"github.com/millrace/millrace/test/peers"
 )
 
@@ -30,27 +29,7 @@ func TestWithApacheKafka(t *testing.T) {
 
 // TestWithMillrace is the same against this product's own broker.
 func TestWithMillrace(t *testing.T) {
-	testCluster(t, startMillrace)
-}
-
-func startMillrace(t *testing.T) string {
-	t.Helper()
-	cfg := configs.Default().Broker
-	cfg.Listen = "127.0.0.1:0"
-	n, err := broker.New(cfg, broker.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("the broker ended: %v", err)
-		}
-	})
-	return n.Addr()
+	testCluster(t, func(t *testing.T) string { return nodes.Broker(t) })
 }
 
 func testCluster(t *testing.T, start func(t *testing.T) string) {

@@ -19,11 +19,10 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/elastic"
 	"github.com/millrace/millrace/internal/kafka"
-	"github.com/millrace/millrace/search"
+	"github.com/millrace/millrace/test/nodes"
 	"github.com/millrace/millrace/test/peers"
 )
 
@@ -250,19 +249,7 @@ func TestBrowserWithPeers(t *testing.T) {
 }
 
 func TestBrowserWithOwnNodes(t *testing.T) {
-	cfg, logger := configs.Default(), slog.New(slog.DiscardHandler)
-	cfg.Broker.Listen, cfg.Search.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	b, err := broker.New(cfg.Broker, broker.Options{Dir: t.TempDir(), Logger: logger})
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(t, b.Run)
-	s, err := search.New(cfg.Search, search.Options{Dir: t.TempDir(), Logger: logger})
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(t, s.Run)
-	driveConsole(t, configs.Kafka{Brokers: []string{b.Addr()}, ClientID: "console-test"}, configs.Elasticsearch{Addresses: []string{"http://" + s.Addr()}})
+	driveConsole(t, configs.Kafka{Brokers: []string{nodes.Broker(t)}, ClientID: "console-test"}, configs.Elasticsearch{Addresses: []string{nodes.Search(t)}})
 }
 
 // start runs a part until the test ends.

@@ -19,9 +19,9 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/kafka"
+	"github.com/millrace/millrace/test/nodes"
 	"github.com/millrace/millrace/test/peers"
 )
 
@@ -274,27 +274,7 @@ func TestFromKafkaToMillrace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: -short starts no servers")
 	}
-	between(t, open(t, peers.Kafka(t).Bootstrap), open(t, startMillrace(t)))
-}
-
-func startMillrace(t *testing.T) string {
-	t.Helper()
-	cfg := configs.Default().Broker
-	cfg.Listen = "127.0.0.1:0"
-	n, err := broker.New(cfg, broker.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("the broker ended: %v", err)
-		}
-	})
-	return n.Addr()
+	between(t, open(t, peers.Kafka(t).Bootstrap), open(t, nodes.Broker(t)))
 }
 
 func TestBetweenTwoKafkas(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/millrace/millrace/test/nodes"
 )
 
 func quote(s string) string {
@@ -48,7 +50,7 @@ func clip(s string, n int) string {
 
 // TestSameAnswers asks both servers everything of requests_test.go.
 func TestSameAnswers(t *testing.T) {
-	p := pair{ours: ours(t), theirs: elasticsearch(t)}
+	p := pair{ours: nodes.Search(t), theirs: elasticsearch(t)}
 	send(t, p.theirs, request{method: "DELETE", path: "/logs-a,logs-b,w,m1,m2,labels-1,lg-b1,lg-c1?ignore_unavailable=true"})
 	for _, name := range []string{"logs", "x", "x2", "x3"} {
 		send(t, p.theirs, request{method: "DELETE", path: "/_index_template/" + name})

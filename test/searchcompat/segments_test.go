@@ -6,13 +6,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/millrace/millrace/test/nodes"
 )
 
 // TestSegmentsAnswerAsTheBuffer puts the same documents into a node that keeps them in
 // its buffer, and into one that has them in many segments, some overwritten, and compares
 // every search.
 func TestSegmentsAnswerAsTheBuffer(t *testing.T) {
-	p := pair{ours: ours(t), theirs: ours(t)}
+	p := pair{ours: nodes.Search(t), theirs: nodes.Search(t)}
 	for _, r := range setup()[:1] {
 		p.check(t, r)
 	}

@@ -2,7 +2,6 @@ package searchcompat
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,32 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/configs"
-	"github.com/millrace/millrace/search"
 	"github.com/millrace/millrace/test/peers"
 )
-
-// ours starts a search node.
-func ours(t *testing.T) string {
-	t.Helper()
-	cfg := configs.Default().Search
-	cfg.Listen = "127.0.0.1:0"
-	cfg.RetentionTime = 0
-	n, err := search.New(cfg, search.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("end of the node: %v", err)
-		}
-	})
-	return "http://" + n.Addr()
-}
 
 // elasticsearch starts a real one, or uses the one that MILLRACE_TEST_ELASTICSEARCH names.
 func elasticsearch(t *testing.T) string {

@@ -16,11 +16,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/cmd/millrace/client"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/elastic"
-	"github.com/millrace/millrace/search"
+	"github.com/millrace/millrace/test/nodes"
 	"github.com/millrace/millrace/test/peers"
 )
 
@@ -151,33 +150,6 @@ func runSearches(t *testing.T, url string) {
 
 // TestScriptsWithOwnNodes runs the same scripts against Millrace's broker and search node.
 func TestScriptsWithOwnNodes(t *testing.T) {
-	logger := slog.New(slog.DiscardHandler)
-	cfg := configs.Default()
-	cfg.Broker.Listen, cfg.Search.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	b, err := broker.New(cfg.Broker, broker.Options{Dir: t.TempDir(), Logger: logger})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve(t, b.Run)
-	s, err := search.New(cfg.Search, search.Options{Dir: t.TempDir(), Logger: logger})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve(t, s.Run)
-	t.Run("broker", func(t *testing.T) { run(t, "testdata/kafka", "BROKERS="+b.Addr()) })
-	t.Run("search", func(t *testing.T) { runSearches(t, "http://"+s.Addr()) })
-}
-
-// serve runs a node until the test ends.
-func serve(t *testing.T, node func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- node(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("node: %v", err)
-		}
-	})
+	t.Run("broker", func(t *testing.T) { run(t, "testdata/kafka", "BROKERS="+nodes.Broker(t)) })
+	t.Run("search", func(t *testing.T) { runSearches(t, nodes.Search(t)) })
 }
