@@ -38,6 +38,7 @@ func errorCodes() []errorCode {
 		{storage.ErrUnsupportedFormat, kerr.UnsupportedForMessageFormat},
 		{storage.ErrUnsupportedCompression, kerr.UnsupportedCompressionType},
 		{storage.ErrFenced, kerr.FencedLeaderEpoch},
+		{storage.ErrUnknownLeaderEpoch, kerr.UnknownLeaderEpoch},
 		{storage.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 		{storage.ErrDeleted, kerr.UnknownTopicOrPartition},
 		{storage.ErrClosed, kerr.NotLeaderForPartition},
