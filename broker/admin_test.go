@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/batch"
 )
 
 func TestTopicsAreMadeDescribedAndDeleted(t *testing.T) {
@@ -289,6 +291,57 @@ func TestClusterLogDirsAndReassignmentsAreDescribed(t *testing.T) {
 	}
 	if got := request[*kmsg.ListPartitionReassignmentsResponse](t, c, 0, kmsg.NewPtrListPartitionReassignmentsRequest()); got.ErrorCode != 0 || len(got.Topics) != 0 {
 		t.Errorf("reassignments %+v", got)
+	}
+}
+
+func TestActiveProducersAreDescribed(t *testing.T) {
+	dir := t.TempDir()
+	n := startNode(t, dir, testConfig())
+	createTopic(t, n, "t", 2, nil)
+	c := newClient(t, n)
+	batches := map[int64][]byte{} // the last of each producer
+	for _, p := range []batch.Producer{{ID: 9, Epoch: 3}, {ID: 4}, {ID: 9, Epoch: 3, Sequence: 2}} {
+		batches[p.ID] = buildBatch(t, &p, "a", "b")
+		if got := produce(t, n, c, 13, produceRequest("t", -1, batches[p.ID])); got.ErrorCode != 0 {
+			t.Fatalf("producer %d: %v", p.ID, kerr.ErrorForCode(got.ErrorCode))
+		}
+	}
+	check := func(n *testNode) {
+		t.Helper()
+		described, err := newAdmin(t, n).DescribeProducers(t.Context(), kadm.TopicsSet{"t": {0: {}, 1: {}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[int64]kadm.DescribedProducer{9: {ProducerEpoch: 3, LastSequence: 3}, 4: {LastSequence: 1}} {
+			b, err := batch.Parse(batches[id])
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.Leader, want.Topic, want.ProducerID, want.LastTimestamp = 1, "t", id, b.MaxTimestamp
+			want.CoordinatorEpoch, want.CurrentTxnStartOffset = -1, -1
+			if got := described["t"].Partitions[0].ActiveProducers[id]; got != want {
+				t.Errorf("producer %d: %+v, want %+v", id, got, want)
+			}
+		}
+		if p := described["t"].Partitions; len(p[0].ActiveProducers) != 2 || len(p[1].ActiveProducers) != 0 || p[0].Err != nil || p[1].Err != nil {
+			t.Errorf("partitions %+v", p)
+		}
+	}
+	check(n)
+	killed := startNode(t, copyDir(t, dir), testConfig())
+	check(killed)
+	n.stop()
+	restarted := startNode(t, dir, testConfig())
+	check(restarted)
+
+	req := kmsg.NewPtrDescribeProducersRequest()
+	req.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "none", Partitions: []int32{0}}, {Topic: "t", Partitions: []int32{0, 2, 0}}, {Topic: "t", Partitions: []int32{0}}}
+	got := request[*kmsg.DescribeProducersResponse](t, newClient(t, restarted), 0, req).Topics
+	if len(got) != 3 || got[0].Partitions[0].ErrorCode != kerr.UnknownTopicOrPartition.Code {
+		t.Fatalf("an unknown topic: %+v", got)
+	}
+	if p := got[1].Partitions; len(p) != 2 || len(p[0].ActiveProducers) != 2 || p[1].ErrorCode != kerr.UnknownTopicOrPartition.Code || len(got[2].Partitions) != 0 {
+		t.Errorf("a partition that is named again, and one that there is not: %+v", got)
 	}
 }
 

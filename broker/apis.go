@@ -29,6 +29,7 @@ func (n *Node) apis() []wire.API {
 		{Key: int16(kmsg.IncrementalAlterConfigs), Min: 0, Max: 1, Serve: serve(n.incrementalAlterConfigs)},
 		{Key: int16(kmsg.ListPartitionReassignments), Min: 0, Max: 0, Serve: serve(n.listPartitionReassignments)},
 		{Key: int16(kmsg.DescribeCluster), Min: 0, Max: 2, Serve: serve(n.describeCluster)},
+		{Key: int16(kmsg.DescribeProducers), Min: 0, Max: 0, Serve: serve(n.describeProducers)},
 		{Key: int16(kmsg.DescribeTopicPartitions), Min: 0, Max: 0, Serve: serve(n.describeTopicPartitions)},
 	}
 	all := slices.Concat(own, n.groupAPIs())

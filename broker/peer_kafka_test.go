@@ -243,11 +243,22 @@ func comparedSteps(t *testing.T) []comparedStep {
 	}
 	add("idempotent first", 12, idempotent(1, 0))
 	add("idempotent next", 12, idempotent(1, 1))
-	add("idempotent again", 12, idempotent(1, 0), "LogAppendTime") // Kafka gives the batch's timestamp
+	add("idempotent again", 12, idempotent(1, 0))
+	describeProducers := func(topics ...string) *kmsg.DescribeProducersRequest {
+		req := kmsg.NewPtrDescribeProducersRequest()
+		for _, topic := range topics {
+			req.Topics = append(req.Topics, kmsg.DescribeProducersRequestTopic{Topic: topic, Partitions: []int32{0, 7, -1}})
+		}
+		return req
+	}
+	add("describe a producer of several batches", 0, describeProducers("t"))
 	add("idempotent gap", 12, idempotent(1, 5), "ErrorMessage")
 	add("idempotent older epoch", 12, idempotent(0, 2), "ErrorMessage")
 	add("idempotent newer epoch with a gap", 12, idempotent(2, 5), "ErrorMessage")
 	add("idempotent newer epoch", 12, idempotent(2, 0))
+	add("describe a producer of a newer epoch", 0, describeProducers("t"))
+	add("describe no producers", 0, describeProducers("made-7", "none", "not/valid", ""))
+	add("describe producers of nothing", 0, &kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: "t"}, {Topic: "none"}}})
 
 	for _, version := range []int16{1, 4, 6, 10} {
 		for _, at := range []int64{-1, -2, -3, -4, -5, -6, -100, 0, 1 << 60} {

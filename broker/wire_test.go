@@ -422,6 +422,9 @@ func TestBodiesThatClientsTripOver(t *testing.T) {
 	describe.Topics = []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "none"}, {Topic: "t"}}
 	ask("DescribeTopicPartitions", 0, describe)
 	ask("ListPartitionReassignments", 0, kmsg.NewPtrListPartitionReassignmentsRequest())
+	producers := kmsg.NewPtrDescribeProducersRequest()
+	producers.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "none", Partitions: []int32{0}}, {Topic: "t", Partitions: []int32{0, 1}}, {Topic: "t"}}
+	ask("DescribeProducers", 0, producers)
 	for _, version := range []int16{4, 11, 12} {
 		ask("Fetch empty", version, fetchRequest(n, "t", 0, 0, 1))
 	}

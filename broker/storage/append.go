@@ -33,7 +33,9 @@ type AppendOptions struct {
 type AppendResult struct {
 	// BaseOffset is the offset of the first record; LastOffset of the last.
 	BaseOffset, LastOffset int64
-	// LogAppendTimeMs is the time written into the batches, -1 under CreateTime.
+	// LogAppendTimeMs is the time written into the batches, -1 under CreateTime;
+	// of a Duplicate it is the largest timestamp of the batch that is stored, as
+	// in Kafka.
 	LogAppendTimeMs int64
 	// LogStartOffset of the log.
 	LogStartOffset int64
@@ -94,6 +96,7 @@ func (l *Log) appendLocked(batches []byte, run *batchRun, o AppendOptions, cfg *
 		if original != nil {
 			l.store.metrics.duplicates.Inc()
 			res.BaseOffset, res.LastOffset, res.Duplicate = original.firstOffset, original.lastOffset, true
+			res.LogAppendTimeMs = original.timestampMs
 			return res, nil
 		}
 	}

@@ -30,7 +30,7 @@ func TestGoldenFiles(t *testing.T) {
 		"ffffffffffffffff", // first offset of the transaction
 	}, "")
 	p := newProducers()
-	p.update(&batch.Header{ProducerID: 42, ProducerEpoch: 3, BaseSequence: 0, LastOffsetDelta: 9, BaseOffset: 1000, Count: 10}, 1700000000000)
+	p.update(&batch.Header{ProducerID: 42, ProducerEpoch: 3, BaseSequence: 0, LastOffsetDelta: 9, BaseOffset: 1000, Count: 10, MaxTimestamp: 1700000000000}, 1800000000000)
 	content := p.snapshot()
 	// CRC-32C, bit by bit.
 	crc := ^uint32(0)

@@ -14,6 +14,7 @@ import (
 type producerBatch struct {
 	firstSequence, lastSequence int32
 	firstOffset, lastOffset     int64
+	timestampMs                 int64 // the batch's largest
 }
 
 // producer is what is remembered of one producer id.
@@ -24,7 +25,9 @@ type producer struct {
 	batches [producerBatchesMax]producerBatch
 	// seenMs is when the broker last took a batch, by its own clock: the
 	// timestamps of records do not decide what is forgotten.
-	seenMs           int64
+	seenMs int64
+	// lastTimestampMs is the largest timestamp of the last batch or marker.
+	lastTimestampMs  int64
 	coordinatorEpoch int32
 	txnFirstOffset   int64
 }
@@ -104,11 +107,11 @@ func (s *producers) update(h *batch.Header, nowMs int64) {
 	if h.ProducerEpoch != p.epoch {
 		p.epoch, p.n = h.ProducerEpoch, 0
 	}
-	p.seenMs = max(p.seenMs, nowMs)
+	p.seenMs, p.lastTimestampMs = max(p.seenMs, nowMs), effectiveMaxTimestamp(h)
 	if h.IsControl() || h.BaseSequence < 0 {
 		return // a marker has no sequence but keeps the producer alive
 	}
-	p.push(producerBatch{h.BaseSequence, h.LastSequence(), h.BaseOffset, h.LastOffset()})
+	p.push(producerBatch{h.BaseSequence, h.LastSequence(), h.BaseOffset, h.LastOffset(), p.lastTimestampMs})
 }
 
 // bound makes room for one more producer id.
@@ -131,18 +134,60 @@ func (s *producers) expire(nowMs, expirationMs int64) int {
 	return n - len(s.byID)
 }
 
+// ProducerState is what a log remembers of one idempotent producer (KIP-664).
+type ProducerState struct {
+	ProducerID int64
+	Epoch      int16
+	// LastSequence is the last sequence under Epoch, -1 while there is none.
+	LastSequence int32
+	// LastTimestampMs is the largest timestamp of the last batch.
+	LastTimestampMs int64
+	// CoordinatorEpoch and TxnFirstOffset are -1 without a transaction.
+	CoordinatorEpoch int32
+	TxnFirstOffset   int64
+}
+
+// ActiveProducers returns the producers that the log remembers, in the order
+// of their ids: at most 50,000. The slice is the caller's.
+func (l *Log) ActiveProducers() []ProducerState {
+	l.mu.Lock()
+	out := l.producers.states()
+	l.mu.Unlock()
+	slices.SortFunc(out, func(a, b ProducerState) int { return cmp.Compare(a.ProducerID, b.ProducerID) })
+	return out
+}
+
+// states returns all producers, in no order.
+func (s *producers) states() []ProducerState {
+	out := make([]ProducerState, 0, len(s.byID))
+	for id, p := range s.byID {
+		state := ProducerState{
+			ProducerID: id, Epoch: p.epoch, LastSequence: -1, LastTimestampMs: p.lastTimestampMs,
+			CoordinatorEpoch: p.coordinatorEpoch, TxnFirstOffset: p.txnFirstOffset,
+		}
+		if last, ok := p.last(); ok {
+			state.LastSequence = last.lastSequence
+		}
+		out = append(out, state)
+	}
+	return out
+}
+
 // snapshot returns the content of a snapshot file.
 func (s *producers) snapshot() []byte {
 	var entries []snapshotEntry
 	for _, id := range slices.Sorted(maps.Keys(s.byID)) {
 		p := s.byID[id]
-		e := snapshotEntry{producerID: id, epoch: p.epoch, timestamp: p.seenMs, coordinatorEpoch: p.coordinatorEpoch, txnFirstOffset: p.txnFirstOffset}
+		e := snapshotEntry{producerID: id, epoch: p.epoch, timestamp: p.lastTimestampMs, coordinatorEpoch: p.coordinatorEpoch, txnFirstOffset: p.txnFirstOffset}
 		if p.n == 0 {
 			e.lastSequence, e.lastOffset = -1, -1
 			entries = append(entries, e)
 		}
-		for _, b := range p.batches[:p.n] {
+		for i, b := range p.batches[:p.n] {
 			e.lastSequence, e.lastOffset, e.offsetDelta = b.lastSequence, b.lastOffset, int32(b.lastOffset-b.firstOffset)
+			if e.timestamp = b.timestampMs; i == int(p.n)-1 {
+				e.timestamp = p.lastTimestampMs
+			}
 			entries = append(entries, e)
 		}
 	}
@@ -167,7 +212,8 @@ func (s *producers) restore(content []byte, nowMs int64) error {
 		} else if p.epoch != e.epoch {
 			p.n = 0
 		}
-		p.epoch, p.seenMs, p.coordinatorEpoch, p.txnFirstOffset = e.epoch, nowMs, e.coordinatorEpoch, e.txnFirstOffset
+		p.epoch, p.seenMs, p.lastTimestampMs = e.epoch, nowMs, e.timestamp
+		p.coordinatorEpoch, p.txnFirstOffset = e.coordinatorEpoch, e.txnFirstOffset
 		if b, ok := e.batch(); ok {
 			p.push(b)
 		}

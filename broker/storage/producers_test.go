@@ -117,6 +117,44 @@ func TestProducersExpireByTheBrokersClock(t *testing.T) {
 	}
 }
 
+// TestARepeatedBatchHasTheTimestampOfTheFirst holds under CreateTime too, as in Kafka.
+func TestARepeatedBatchHasTheTimestampOfTheFirst(t *testing.T) {
+	for _, kind := range []TimestampType{CreateTime, LogAppendTime} {
+		clock := newTestClock()
+		mem := vfs.NewMem(clock.Now)
+		s := mustOpen(t, testConfig(mem, clock))
+		cfg := DefaultLogConfig()
+		cfg.TimestampType = kind
+		l := mustCreate(t, s, cfg)
+		clock.advance(time.Minute)
+		want := newTestClock().ms() + 1 // the second record's
+		if kind == LogAppendTime {
+			want = clock.ms()
+		}
+		mustAppend(t, l, sequenced(t, 1, 0, 0, 2))
+		clock.advance(time.Minute)
+		check := func(l *Log) {
+			t.Helper()
+			if res := mustAppend(t, l, sequenced(t, 1, 0, 0, 2)); !res.Duplicate || res.LogAppendTimeMs != want {
+				t.Errorf("timestamp type %d: %+v, want %d", kind, res, want)
+			}
+			state := ProducerState{ProducerID: 1, LastSequence: 1, LastTimestampMs: want, CoordinatorEpoch: -1, TxnFirstOffset: -1}
+			if got := l.ActiveProducers(); len(got) != 1 || got[0] != state {
+				t.Errorf("producers %+v, want %+v", got, state)
+			}
+		}
+		check(l)
+		mustFlush(t, l, 1)
+		crashed := mem.Crash(vfs.CrashDrop, nil)
+		mustClose(t, s)
+		for _, disk := range []*vfs.Mem{crashed, mem} { // from the batches, from a snapshot
+			s := mustOpen(t, testConfig(disk, clock))
+			check(mustCreate(t, s, cfg))
+			mustClose(t, s)
+		}
+	}
+}
+
 func TestProducersAreBounded(t *testing.T) {
 	p := newProducers()
 	for i := range int64(producersMax + 10) {
@@ -130,7 +168,7 @@ func TestProducersAreBounded(t *testing.T) {
 func TestSnapshotRoundTrip(t *testing.T) {
 	p := newProducers()
 	for i := range int32(7) {
-		p.update(&batch.Header{ProducerID: 4, ProducerEpoch: 2, BaseSequence: 10 * i, LastOffsetDelta: 9, BaseOffset: int64(100 * i), Count: 10}, 5)
+		p.update(&batch.Header{ProducerID: 4, ProducerEpoch: 2, BaseSequence: 10 * i, LastOffsetDelta: 9, BaseOffset: int64(100 * i), Count: 10, MaxTimestamp: int64(1000 + i)}, 5)
 	}
 	p.update(&batch.Header{ProducerID: 5, ProducerEpoch: 1, BaseSequence: math.MaxInt32, LastOffsetDelta: 2, BaseOffset: 1000, Count: 3}, 5)
 	q := newProducers()
@@ -142,7 +180,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 			t.Errorf("producer %d: %+v, want %+v", id, got, want)
 		}
 	}
-	if got := q.byID[4].batches[:5]; got[0].firstSequence != 20 || got[4].lastSequence != 69 || got[4].firstOffset != 600 {
+	if got := q.byID[4].batches[:5]; got[0].firstSequence != 20 || got[4].lastSequence != 69 || got[4].firstOffset != 600 || got[0].timestampMs != 1002 || got[4].timestampMs != 1006 {
 		t.Errorf("batches %+v", got)
 	}
 }

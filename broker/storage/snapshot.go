@@ -13,8 +13,8 @@ import (
 //
 //	int16 version, uint32 CRC-32C of all that follows, int32 number of entries,
 //	per entry: int64 producer id, int16 epoch, int32 last sequence, int64 last
-//	offset, int32 offset delta, int64 timestamp in ms, int32 coordinator
-//	epoch, int64 first offset of the open transaction
+//	offset, int32 offset delta, int64 largest timestamp in ms, int32
+//	coordinator epoch, int64 first offset of the open transaction
 //
 // Kafka writes one entry per producer id, its last batch, so that after a
 // restart a repetition of an earlier batch is refused. We write one entry per
@@ -108,5 +108,6 @@ func (e *snapshotEntry) batch() (producerBatch, bool) {
 		lastSequence:  e.lastSequence,
 		firstOffset:   e.lastOffset - int64(e.offsetDelta),
 		lastOffset:    e.lastOffset,
+		timestampMs:   e.timestamp,
 	}, true
 }
