@@ -54,6 +54,7 @@ type lane struct {
 	retry   backoff
 	stalled bool
 	checked bool // the cluster was asked about flights in doubt
+	refused bool // it was said that the topic refuses the lines
 }
 
 func newLane(s *Shipper, key registry.LaneKey, slot int) *lane {
@@ -80,7 +81,8 @@ func (l *lane) run(ctx context.Context) {
 	defer l.collect()
 	for ctx.Err() == nil {
 		if err := l.advance(ctx); err != nil {
-			if !errors.Is(err, errNoTopic) { // keepMetadata says why it is not there
+			// keepMetadata says why a topic is not there, refuse why it does not take the lines.
+			if !errors.Is(err, errNoTopic) && !errors.Is(err, errRefused) {
 				l.s.outage.fail(l.name, err)
 			}
 			l.s.askRefresh()
@@ -430,6 +432,10 @@ func (l *lane) acknowledge(f *flight) {
 	l.dropAcked()
 	l.retry.reset()
 	l.s.outage.ok(l.name)
+	if l.refused {
+		l.refused = false
+		l.s.o.Logger.Info("the topic takes the lines again", "topic", l.key.Topic, "partition", l.key.Partition)
+	}
 }
 
 // dropAcked lets go of all flights that the cluster has.

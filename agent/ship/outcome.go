@@ -21,6 +21,9 @@ const (
 	smaller
 	// restamp: the timestamps are refused; take the time of now.
 	restamp
+	// refused: the topic's settings do not take such records. Say so once, and
+	// send the same bytes again until they do.
+	refused
 )
 
 // classify maps each error of a produce answer to what is done about it. What is not named is tried again for ever.
@@ -39,6 +42,8 @@ func classify(err error) outcome {
 		return smaller
 	case sarama.ErrInvalidTimestamp:
 		return restamp
+	case sarama.ErrInvalidRecord:
+		return refused
 	default:
 		return again
 	}

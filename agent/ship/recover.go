@@ -2,10 +2,12 @@ package ship
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/IBM/sarama"
 
+	"github.com/millrace/millrace/agent/batch"
 	"github.com/millrace/millrace/agent/registry"
 )
 
@@ -36,9 +38,41 @@ func (l *lane) recover(ctx context.Context) error {
 			return l.replan(f)
 		}
 		return err
+	case refused:
+		return l.refuse(f, err)
 	default:
 		return err
 	}
+}
+
+// errRefused: the topic does not take the batch as it is; the lane has said so.
+var errRefused = errors.New("the topic refuses the batch")
+
+// refuse says once, until a batch of the lane is acknowledged, that the topic does not take records as the agent makes
+// them. Nothing is given up: an operator can change the topic, and the same bytes are sent again until then.
+func (l *lane) refuse(f *flight, cause error) error {
+	l.s.outage.ok(l.name) // the cluster is there
+	if !l.refused {
+		l.refused = true
+		path, files := l.files(&f.plan)
+		l.s.o.Logger.Error("the topic refuses the lines as invalid records: they are kept and sent again until it takes them. "+
+			"Records have no key, which a compacted topic wants: set its cleanup.policy to delete, or send the file to another topic",
+			"topic", l.key.Topic, "partition", l.key.Partition, "path", path, "files", files, "lines", f.plan.Records, "error", cause)
+	}
+	return errRefused
+}
+
+// files returns the path of the file that a plan's first line is from, and of how many files it has lines.
+func (l *lane) files(p *batch.Plan) (first string, count int) {
+	seen := map[uint64]bool{}
+	for _, seg := range p.Segments {
+		seen[seg.File] = true
+	}
+	if len(p.Segments) > 0 {
+		f, _ := l.s.o.Registry.File(p.Segments[0].File)
+		first = f.Path
+	}
+	return first, len(seen)
 }
 
 // renewAfter takes a new producer id after the oldest batch was refused for its sequence. Before that the

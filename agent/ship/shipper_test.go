@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -594,6 +595,44 @@ func TestOutageIsSaidOnce(t *testing.T) {
 	b.await("its end", func() bool { return b.log.count("the Kafka cluster is back") > 0 })
 	if n, m := b.log.count("waiting for the Kafka cluster"), b.log.count("the Kafka cluster is back"); n != m {
 		t.Fatalf("said %d times that it is away, %d times that it is back", n, m)
+	}
+}
+
+// TestRefusedLinesAreKept lets the topic refuse the lines for a while, as a compacted one does: that is said once, and
+// nothing is lost.
+func TestRefusedLinesAreKept(t *testing.T) {
+	b := newBench(t, 1)
+	var tries, allowed atomic.Int64
+	b.failProduce(kerr.InvalidRecord, func(int, *kmsg.ProduceRequest) bool { return tries.Add(1) > 1 && allowed.Load() == 0 })
+	b.run()
+	b.submit("before")
+	b.await("the first line", func() bool { acked, _ := b.state(); return acked == 1 })
+	want := []string{"before"}
+	for i := range 8 {
+		line := fmt.Sprint("line ", i)
+		b.submit(line)
+		want = append(want, line)
+	}
+	b.await("many tries", func() bool { return tries.Load() > 20 })
+	if n := b.log.count("level=ERROR"); n != 1 {
+		t.Errorf("%d errors are logged", n)
+	}
+	for _, part := range []string{"the topic refuses the lines", "cleanup.policy", "topic=logs partition=0 path=/x.log files=1 lines=1"} {
+		if b.log.count(part) != 1 {
+			t.Errorf("the log has %q %d times", part, b.log.count(part))
+		}
+	}
+	if n := b.log.count("waiting for the Kafka cluster"); n != 0 {
+		t.Errorf("said %d times that the cluster is away", n)
+	}
+	if acked, lost := b.state(); acked != 1 || len(lost) != 0 {
+		t.Errorf("acked %d, lost %q", acked, lost)
+	}
+	allowed.Store(1)
+	b.drained()
+	b.expect(want...)
+	if acked, lost := b.state(); acked != 9 || len(lost) != 0 || b.log.count("the topic takes the lines again") != 1 {
+		t.Errorf("acked %d, lost %q", acked, lost)
 	}
 }
 
