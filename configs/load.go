@@ -76,6 +76,52 @@ func newLoader(s Source, cfg *Config) *loader {
 	return &loader{source: s, cfg: cfg, places: cfg.places}
 }
 
+// LoadAny reads a configuration file, or a file that holds one pipeline alone,
+// which it knows by its top-level keys. The notifiers that a lone pipeline names are
+// taken to be defined elsewhere.
+func (s Source) LoadAny(path string) (*Config, error) {
+	document, err := s.ReadFile(path)
+	if err != nil || !isPipeline(document) {
+		return s.Load(path)
+	}
+	cfg := Default()
+	l := newLoader(s, &cfg)
+	cfg.PipelineFiles = []string{filepath.Base(path)}
+	l.pipelineFiles(filepath.Dir(path))
+	for _, p := range cfg.Pipelines {
+		for _, rule := range p.Alerts {
+			for _, name := range rule.Notify {
+				if cfg.Notifiers == nil {
+					cfg.Notifiers = map[string]Notifier{}
+				}
+				cfg.Notifiers[name] = Notifier{Stdout: &StdoutNotifier{}}
+			}
+		}
+	}
+	return l.finish()
+}
+
+// isPipeline reports whether a document's top-level keys are a pipeline's.
+func isPipeline(document []byte) bool {
+	var doc yaml.Node
+	if yaml.Unmarshal(document, &doc) != nil || len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return false
+	}
+	pipeline, whole := keysOf(reflect.TypeFor[Pipeline]()), keysOf(reflect.TypeFor[Config]())
+	found := 0
+	root := doc.Content[0]
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key := root.Content[i].Value
+		if slices.Contains(whole, key) {
+			return false
+		}
+		if slices.Contains(pipeline, key) {
+			found++
+		}
+	}
+	return found >= 2
+}
+
 func (l *loader) finish() (*Config, error) {
 	if len(l.errs) == 0 {
 		l.errs = l.cfg.Validate()
@@ -114,6 +160,10 @@ func (l *loader) document(path string, document []byte, depth int) {
 		return
 	}
 	before := len(l.cfg.Include)
+	if isPipeline(document) {
+		l.errs = append(l.errs, &FieldError{File: path, Line: root.Line, Column: root.Column, Msg: "this file holds one pipeline: name it under pipeline_files of the configuration"})
+		return
+	}
 	d := decoder{loader: l, file: path}
 	d.value(root, reflect.ValueOf(l.cfg).Elem(), "")
 	includes := l.cfg.Include[before:]

@@ -185,6 +185,27 @@ notifiers:
 	}
 }
 
+func TestAPipelineFileIsCheckedAlone(t *testing.T) {
+	files := map[string]string{
+		"/web.yaml":   "name: web\ninput: {topics: [logs.web]}\nalerts: [{name: a, type: any, where: 'x == 1', notify: [ops]}]\n",
+		"/bad.yaml":   "name: Web\ninput: {topics: []}\n",
+		"/whole.yaml": "data_dir: /x\n",
+	}
+	source := memory(files, nil)
+	if cfg, err := source.LoadAny("/web.yaml"); err != nil || len(cfg.Pipelines) != 1 {
+		t.Errorf("a pipeline: %v", err)
+	}
+	if _, err := source.LoadAny("/bad.yaml"); err == nil || !strings.Contains(err.Error(), `/bad.yaml:1:7: pipelines[0].name: "Web" is not a pipeline name`) {
+		t.Errorf("a broken pipeline: %v", err)
+	}
+	if cfg, err := source.LoadAny("/whole.yaml"); err != nil || cfg.DataDir != "/x" {
+		t.Errorf("a configuration: %v", err)
+	}
+	if _, err := source.Load("/web.yaml"); err == nil || !strings.Contains(err.Error(), "name it under pipeline_files") {
+		t.Errorf("a pipeline in place of a configuration: %v", err)
+	}
+}
+
 func TestOneValueInTwoFilesIsRefused(t *testing.T) {
 	files := map[string]string{
 		"/m.yaml": "include: [b.yaml]\ndata_dir: /a\n",

@@ -14,7 +14,7 @@ import (
 func newCheck(g *client.Globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Validate a configuration without starting anything",
+		Short: "Validate a configuration, or a file that holds one pipeline, without starting anything",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := g.Config
@@ -24,7 +24,7 @@ func newCheck(g *client.Globals) *cobra.Command {
 			if path == "" {
 				return &client.UsageError{Msg: "which configuration? write millrace check FILE"}
 			}
-			cfg, err := configs.Load(path)
+			cfg, err := configs.System().LoadAny(path)
 			if err != nil {
 				return err
 			}
