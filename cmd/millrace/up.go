@@ -72,11 +72,25 @@ func newRole(g *client.Globals, use, short string, roles server.Roles) *cobra.Co
 			if err != nil {
 				return err
 			}
+			if err := complete(&cfg, roles); err != nil {
+				return err
+			}
 			return serve(cmd.Context(), cfg, roles, cmd.OutOrStdout(), cmd.ErrOrStderr(), nil)
 		},
 	}
 	addDataFlags(cmd, &f)
 	return cmd
+}
+
+// complete refuses a role that the configuration gives nothing to do.
+func complete(cfg *configs.Config, roles server.Roles) error {
+	switch {
+	case roles.Mirror && (len(cfg.Mirror.Source.Brokers) == 0 || len(cfg.Mirror.Target.Brokers) == 0 || len(cfg.Mirror.Topics) == 0):
+		return configs.Errors{cfg.At("mirror", "give source.brokers, target.brokers and topics, for instance topics: ['^logs']")}
+	case roles.Agent && len(cfg.Agent.Inputs) == 0:
+		return configs.Errors{cfg.At("agent.inputs", "no files to read: give at least one input, for instance - {include: [/var/log/*.log]}")}
+	}
+	return nil
 }
 
 // configure reads the configuration and applies the flags to it.
@@ -154,7 +168,7 @@ func serve(ctx context.Context, cfg configs.Config, roles server.Roles, stdout, 
 	if err != nil {
 		return err
 	}
-	announce(stdout, s, cfg)
+	announce(stdout, s, cfg, roles.Agent)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(ctx) })
 	if writer != nil {
@@ -167,7 +181,7 @@ func serve(ctx context.Context, cfg configs.Config, roles server.Roles, stdout, 
 }
 
 // announce says which address serves what, and how to query.
-func announce(w io.Writer, s *server.Server, cfg configs.Config) {
+func announce(w io.Writer, s *server.Server, cfg configs.Config, reads bool) {
 	fmt.Fprintf(w, "millrace is ready, its data is in %s\n", cfg.DataDir)
 	for _, a := range s.Serves() {
 		switch a.What {
@@ -181,6 +195,9 @@ func announce(w io.Writer, s *server.Server, cfg configs.Config) {
 	}
 	for _, in := range cfg.Agent.Inputs {
 		fmt.Fprintf(w, "  reads           %v into topic %s\n", in.Include, in.Topic)
+	}
+	if reads && len(cfg.Agent.Inputs) == 0 {
+		fmt.Fprintln(w, "  reads           no files: name some with --path '/var/log/*.log' or under agent.inputs")
 	}
 }
 
