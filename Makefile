@@ -10,8 +10,9 @@ RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
 
+# One package at a time: many start servers of their own on few processors.
 test:
-	$(GO) test $(RACE) -timeout 30m ./...
+	$(GO) test $(RACE) -p 1 -timeout 30m ./...
 
 check:
 	@out="$$($(TOOL) gofumpt -l $$(git ls-files '*.go'))"; test -z "$$out" || { echo "not formatted, run make generate:"; echo "$$out"; exit 1; }
