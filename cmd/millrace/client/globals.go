@@ -68,7 +68,7 @@ func (g *Globals) kafka() (configs.Kafka, error) {
 	case cfg.Broker.Advertised != "":
 		k.Brokers = []string{cfg.Broker.Advertised}
 	default:
-		k.Brokers = []string{reachable(cfg.Broker.Listen)}
+		k.Brokers = []string{configs.Reachable(cfg.Broker.Listen)}
 	}
 	for _, b := range k.Brokers {
 		if !strings.Contains(b, ":") {
@@ -76,16 +76,6 @@ func (g *Globals) kafka() (configs.Kafka, error) {
 		}
 	}
 	return k, nil
-}
-
-// reachable turns a listen address on all interfaces into one to connect to.
-func reachable(listen string) string {
-	for _, any := range []string{"0.0.0.0:", "[::]:", ":"} {
-		if port, ok := strings.CutPrefix(listen, any); ok {
-			return "127.0.0.1:" + port
-		}
-	}
-	return listen
 }
 
 // elasticsearch returns how documents are searched.
@@ -99,7 +89,7 @@ func (g *Globals) elasticsearch() (configs.Elasticsearch, error) {
 	case len(g.Elasticsearch) > 0:
 		e.Addresses = g.Elasticsearch
 	case len(e.Addresses) == 0:
-		e.Addresses = []string{reachable(cfg.Search.Listen)}
+		e.Addresses = []string{configs.Reachable(cfg.Search.Listen)}
 	}
 	addresses := make([]string, len(e.Addresses))
 	for i, a := range e.Addresses {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -128,7 +127,7 @@ func (s *Server) openBroker() error {
 	if err != nil {
 		return fmt.Errorf("open the broker: %w", err)
 	}
-	s.cfg.Kafka.Brokers = []string{reachable(n.Addr())}
+	s.cfg.Kafka.Brokers = []string{configs.Reachable(n.Addr())}
 	s.serves = append(s.serves, Address{"broker", n.Addr()})
 	s.add(stageStores, "broker", n.Run)
 	return nil
@@ -139,7 +138,7 @@ func (s *Server) openSearch() error {
 	if err != nil {
 		return fmt.Errorf("open the search node: %w", err)
 	}
-	s.cfg.Elasticsearch.Addresses = []string{"http://" + reachable(n.Addr())}
+	s.cfg.Elasticsearch.Addresses = []string{"http://" + configs.Reachable(n.Addr())}
 	s.serves = append(s.serves, Address{"search", n.Addr()})
 	s.add(stageStores, "search", n.Run)
 	return nil
@@ -151,12 +150,12 @@ func (s *Server) findNeighbours() error {
 	if len(s.cfg.Kafka.Brokers) == 0 {
 		addr := s.cfg.Broker.Advertised
 		if addr == "" {
-			addr = reachable(s.cfg.Broker.Listen)
+			addr = configs.Reachable(s.cfg.Broker.Listen)
 		}
 		s.cfg.Kafka.Brokers = []string{addr}
 	}
 	if len(s.cfg.Elasticsearch.Addresses) == 0 {
-		s.cfg.Elasticsearch.Addresses = []string{"http://" + reachable(s.cfg.Search.Listen)}
+		s.cfg.Elasticsearch.Addresses = []string{"http://" + configs.Reachable(s.cfg.Search.Listen)}
 	}
 	return nil
 }
@@ -235,18 +234,4 @@ func (s *Server) readiness() error {
 		return errStarting
 	}
 	return nil
-}
-
-// reachable turns an address that listens on all interfaces into one that
-// can be connected to from this host.
-func reachable(listen string) string {
-	for _, everywhere := range []string{"0.0.0.0:", "[::]:"} {
-		if port, ok := strings.CutPrefix(listen, everywhere); ok {
-			return "127.0.0.1:" + port
-		}
-	}
-	if strings.HasPrefix(listen, ":") {
-		return "127.0.0.1" + listen
-	}
-	return listen
 }
