@@ -98,7 +98,7 @@ func startChild(t *testing.T, cfg configs.Mirror) *child {
 func (c *child) lines() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.log[max(0, len(c.log)-30):])
+	return slices.Clone(c.log[max(0, len(c.log)-200):])
 }
 
 func (c *child) end(s syscall.Signal) int {
@@ -171,6 +171,10 @@ func (c *cluster) create(topic string, partitions int32, settings map[string]str
 	}
 }
 
+// epoch is recent: Apache Kafka deletes old records half a minute after a start,
+// also such as were written a moment ago.
+var epoch = time.Now().Add(-time.Hour).Truncate(time.Second)
+
 // fill writes records of all shapes to one partition.
 func (c *cluster) fill(topic string, partition int32, from, to int) {
 	c.t.Helper()
@@ -183,7 +187,7 @@ func (c *cluster) fill(topic string, partition int32, from, to int) {
 	for i := from; i < to; i++ {
 		m := &sarama.ProducerMessage{
 			Topic: topic, Partition: partition, Value: sarama.StringEncoder(fmt.Sprintf("%d-%d", partition, i)),
-			Timestamp: time.UnixMilli(1_700_000_000_000 + int64(i*7%1000)),
+			Timestamp: epoch.Add(time.Duration(i*7%1000) * time.Millisecond),
 			Headers:   []sarama.RecordHeader{{Key: []byte("n"), Value: []byte(fmt.Sprint(i))}, {Key: []byte("empty"), Value: []byte{}}},
 		}
 		switch i % 3 {

@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/IBM/sarama"
 )
 
 func TestPatterns(t *testing.T) {
@@ -71,4 +74,19 @@ func TestWithGraceEndsALittleLater(t *testing.T) {
 			t.Errorf("the grace was %v", got)
 		}
 	})
+}
+
+func TestDeletedRecordsAreReported(t *testing.T) {
+	var out bytes.Buffer
+	m := &Member{Group: "g", Logger: slog.New(slog.NewTextHandler(&out, nil))}
+	m.report(errors.New("anything else"))
+	if out.Len() > 0 {
+		t.Errorf("told an operator: %s", out.String())
+	}
+	m.report(&sarama.ConsumerError{Topic: "logs", Partition: 3, Err: sarama.ErrOffsetOutOfRange})
+	for _, want := range []string{"level=WARN", "were deleted", "group=g", "topic=logs", "partition=3"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in %s", want, out.String())
+		}
+	}
 }

@@ -70,7 +70,7 @@ func (m *Member) Run(ctx context.Context) {
 	var drained sync.WaitGroup
 	drained.Go(func() {
 		for err := range group.Errors() {
-			m.Logger.Debug("consumer group", "group", m.Group, "error", err)
+			m.report(err)
 		}
 	})
 	b := Backoff{}
@@ -95,6 +95,18 @@ func (m *Member) Run(ctx context.Context) {
 	if err := m.client.Close(); err != nil && !errors.Is(err, sarama.ErrClosedClient) {
 		m.Logger.Debug("close client", "group", m.Group, "error", err)
 	}
+}
+
+// report tells of an error that sarama mends by itself. Records that are gone
+// are the one that an operator must hear of.
+func (m *Member) report(err error) {
+	var of *sarama.ConsumerError
+	if errors.As(err, &of) && errors.Is(err, sarama.ErrOffsetOutOfRange) {
+		m.Logger.Warn("records were deleted by the topic's retention before they were read, going on with the oldest that are left: give the topic a longer retention, or more readers",
+			"group", m.Group, "topic", of.Topic, "partition", of.Partition)
+		return
+	}
+	m.Logger.Debug("consumer group", "group", m.Group, "error", err)
 }
 
 // connect makes the client and the group; false when ctx ended before.

@@ -203,19 +203,20 @@ func TestKadm(t *testing.T) {
 		t.Errorf("details are %+v", details["adm"])
 	}
 	var records []*kgo.Record
+	began := time.Now().UnixMilli()
 	for i := range 10 {
-		records = append(records, &kgo.Record{Topic: "adm", Value: []byte("v"), Timestamp: time.UnixMilli(1_700_000_000_000 + int64(i))})
+		records = append(records, &kgo.Record{Topic: "adm", Value: []byte("v"), Timestamp: time.UnixMilli(began + int64(i))})
 	}
 	client2 := franz(t, n, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	must("produce", client2.ProduceSync(ctx, records...).FirstErr())
 	ends, err := admin.ListEndOffsets(ctx, "adm")
 	must("end offsets", err)
-	at, err := admin.ListOffsetsAfterMilli(ctx, 1_700_000_000_004, "adm")
+	at, err := admin.ListOffsetsAfterMilli(ctx, began+4, "adm")
 	must("offsets by time", err)
 	if e, _ := ends.Lookup("adm", 0); e.Offset != 10 {
 		t.Errorf("end offset is %d", e.Offset)
 	}
-	if o, _ := at.Lookup("adm", 0); o.Offset != 4 || o.Timestamp != 1_700_000_000_004 {
+	if o, _ := at.Lookup("adm", 0); o.Offset != 4 || o.Timestamp != began+4 {
 		t.Errorf("offset by time is %+v", o)
 	}
 	highest, err := admin.ListMaxTimestampOffsets(ctx, "adm")

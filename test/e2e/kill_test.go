@@ -24,8 +24,8 @@ const (
 	killCount       = 10
 	writtenPeersMiB = 40
 	killPeersCount  = 5
-	// ackedStep is by how many acknowledged lines kills differ.
-	ackedStep = 12_000
+	// furtherBytes are written again where a kill came too late.
+	furtherBytes = 4 << 20
 )
 
 func setting(t *testing.T, name string, otherwise int) int {
@@ -79,29 +79,18 @@ func killTest(t *testing.T, n *process.Process, dir, bootstrap, elasticsearch st
 	began := time.Now()
 	n.Start()
 	step := bytesMax / int64(kills+1)
-	killed, missed := 0, 0
-	for killed < kills {
-		writing := make(chan error, 1)
-		upTo := step * int64(killed+missed+1)
-		go func() { writing <- writeRound(writers, lines, written, upTo) }()
+	stepLines := float64(step) / float64(meanSize(lines))
+	for killed := range kills {
 		// Some die young, others with much behind them.
-		if killWhileUnacknowledged(t, n, float64(killed%4)*ackedStep) {
-			killed++
-		} else {
-			missed++ // everything was acknowledged in the last moment: one more
-		}
-		if err := <-writing; err != nil {
-			t.Fatal(err)
-		}
+		acked := stepLines * float64(killed%4) / 5
+		killWhileUnacknowledged(t, n, acked, func(further int64) error {
+			return writeRound(writers, lines, written, max(written.bytes, step*int64(killed+1))+further)
+		})
 		n.Start()
-		if missed > kills {
-			t.Fatalf("only %d of %d kills left unacknowledged batches behind", killed, killed+missed)
-		}
 	}
 	if err := writeRound(writers, lines, written, bytesMax); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d kills left unacknowledged batches behind, %d others did not", killed, missed)
 	t.Logf("%d lines, %d MiB written, %d kills, %s", written.total(), written.bytes>>20, kills, time.Since(began).Round(time.Millisecond))
 	defer func() {
 		if t.Failed() {
@@ -143,26 +132,57 @@ func writeRound(writers []*logWriter, lines [][]byte, written *ledger, upTo int6
 	return nil
 }
 
-// killWhileUnacknowledged waits until the agent has had some lines of this
-// life acknowledged and holds others that are not, and kills the process at once. It
-// reports whether, after the kill, the agent's registry holds plans of batches that
-// were sent or about to be sent and not acknowledged.
-func killWhileUnacknowledged(t *testing.T, n *process.Process, acked float64) bool {
+// killWhileUnacknowledged lets write run, waits until the agent has had so many
+// lines of this life acknowledged, and kills the process at a moment when the
+// agent's registry holds batches that were sent, or were about to be, and are not
+// acknowledged: the process is paused first, and goes on when there are none.
+// Where everything was acknowledged too soon, write is called again with the bytes
+// that it shall add.
+func killWhileUnacknowledged(t *testing.T, n *process.Process, acked float64, write func(further int64) error) {
 	t.Helper()
-	n.Eventually(120*time.Second, "batches are unacknowledged", func() error {
-		sums, err := n.Metrics()
-		switch {
-		case err != nil:
-			return err
-		case sums["millrace_agent_unacked_bytes"] == 0:
-			return errors.New("nothing is unacknowledged")
-		case sums["millrace_agent_lines_acked_total"] < acked:
-			return fmt.Errorf("%v lines are acknowledged", sums["millrace_agent_lines_acked_total"])
+	for further := int64(0); ; further = furtherBytes {
+		writing := make(chan error, 1)
+		go func() { writing <- write(further) }()
+		killed := false
+		n.Eventually(120*time.Second, "batches are unacknowledged", func() error {
+			sums, err := n.Metrics()
+			switch {
+			case err != nil:
+				return err
+			case sums["millrace_agent_lines_acked_total"] < acked:
+				return fmt.Errorf("%v of %v lines are acknowledged", sums["millrace_agent_lines_acked_total"], acked)
+			}
+			n.Pause()
+			if killed = plansLeft(t, filepath.Join(n.Dir, "data", "agent", "registry")) > 0; killed {
+				return nil
+			}
+			n.Resume()
+			select {
+			case err := <-writing:
+				writing <- err
+				return nil // all is written, and perhaps acknowledged
+			default:
+				return errors.New("nothing is unacknowledged")
+			}
+		})
+		if killed {
+			n.Kill()
 		}
-		return nil
-	})
-	n.Kill()
-	return plansLeft(t, filepath.Join(n.Dir, "data", "agent", "registry")) > 0
+		if err := <-writing; err != nil {
+			t.Fatal(err)
+		}
+		if killed {
+			return
+		}
+	}
+}
+
+func meanSize(lines [][]byte) int {
+	size := 0
+	for _, line := range lines {
+		size += len(line) + 1
+	}
+	return size / len(lines)
 }
 
 // plansLeft counts the unacknowledged batches in a copy of an agent's

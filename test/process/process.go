@@ -131,6 +131,39 @@ func (p *Process) Kill() {
 	p.cmd = nil
 }
 
+// Pause stops the process where it is, whatever it is doing, and returns once
+// all of its threads stand still. Kill ends it from there, Resume lets it go on.
+func (p *Process) Pause() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		p.t.Fatal(err)
+	}
+	p.Eventually(readyTimeout, "the process stands still", func() error {
+		states, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid()))
+		if err != nil {
+			return err
+		}
+		for _, path := range states {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
+				return fmt.Errorf("%s: %.1s", path, state)
+			}
+		}
+		return nil
+	})
+}
+
+// Resume lets a paused process go on.
+func (p *Process) Resume() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // Terminate sends SIGTERM and returns how long the end took and how it ended.
 func (p *Process) Terminate() (time.Duration, error) {
 	p.t.Helper()
