@@ -151,7 +151,7 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 	}
 	n.advertisedAPIs = n.apis()
 	n.server, err = wire.NewServer(wire.Config{
-		Listener: n.listener, APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
+		Name: "PLAINTEXT", Listener: n.listener, APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
 		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), Logger: n.log, Metrics: metrics,
 	})
 	return err

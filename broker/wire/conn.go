@@ -27,9 +27,11 @@ var (
 
 // Conn is one client connection.
 type Conn struct {
-	server *Server
-	nc     net.Conn
-	br     *bufio.Reader
+	server    *Server
+	nc        net.Conn
+	br        *bufio.Reader
+	host      string // the client's address without the port
+	principal string // who the client is; only the reader uses it
 
 	tokens  chan struct{} // one per unanswered request
 	queue   chan *Request // unanswered requests in order; as long as tokens
@@ -46,7 +48,7 @@ type Conn struct {
 
 func newConn(s *Server, nc net.Conn) *Conn {
 	return &Conn{
-		server: s, nc: nc, br: bufio.NewReaderSize(nc, readBufferBytes),
+		server: s, nc: nc, br: bufio.NewReaderSize(nc, readBufferBytes), host: hostOf(nc.RemoteAddr()), principal: AnonymousPrincipal,
 		tokens: make(chan struct{}, inFlightMax),
 		queue:  make(chan *Request, inFlightMax),
 		free:   make(chan *Request, 4),
@@ -59,13 +61,18 @@ func newConn(s *Server, nc net.Conn) *Conn {
 func (c *Conn) RemoteAddr() string { return c.nc.RemoteAddr().String() }
 
 // RemoteHost returns the client's address without the port.
-func (c *Conn) RemoteHost() string {
-	host, _, err := net.SplitHostPort(c.RemoteAddr())
+func (c *Conn) RemoteHost() string { return c.host }
+
+func hostOf(addr net.Addr) string {
+	host, _, err := net.SplitHostPort(addr.String())
 	if err != nil {
-		return c.RemoteAddr()
+		return addr.String()
 	}
 	return host
 }
+
+// Listener returns the name of the listener that the client came by.
+func (c *Conn) Listener() string { return c.server.cfg.Name }
 
 // LocalAddr returns the node's end of the connection.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
@@ -296,6 +303,7 @@ func (c *Conn) parseFrame(r *Request) error {
 	}
 	r.Key, r.Version, r.CorrelationID = h.key, h.version, h.correlation
 	r.ClientID = c.internClientID(h.clientID)
+	r.principal = c.principal
 	r.Body = h.rest
 	if r.Version <= r.api.Max && r.Flexible() {
 		r.Body, err = skipHeaderTags(h.rest)

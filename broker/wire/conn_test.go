@@ -159,3 +159,25 @@ func TestAStopAnswersWhatWasReadAndClosesWhatWaits(t *testing.T) {
 		t.Errorf("%d bytes of responses, want %d", total, want)
 	}
 }
+
+func TestARequestSaysWhoSentItAndByWhichListener(t *testing.T) {
+	seen := make(chan [3]string, 1)
+	s := startServer(t, func(cfg *Config) {
+		cfg.Name = "INSIDE"
+		cfg.APIs = []API{{Key: 3, Max: 13, Serve: func(r *Request) {
+			seen <- [3]string{r.Principal(), r.Listener(), r.ClientHost()}
+			r.NoReply()
+		}}}
+	})
+	c, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write(kmsg.NewRequestFormatter().AppendRequest(nil, kmsg.NewPtrMetadataRequest(), 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-seen, [3]string{AnonymousPrincipal, "INSIDE", "127.0.0.1"}; got != want {
+		t.Errorf("request of %q, want %q", got, want)
+	}
+}

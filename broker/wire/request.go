@@ -31,13 +31,14 @@ type Request struct {
 	// Received is when the frame was complete.
 	Received time.Time
 
-	api      *api
-	frame    *buffer
-	reserved int64 // bytes of the budget that frame and decoding hold
-	costMax  int64
-	answer   answer
-	done     chan struct{} // one signal when answer is set; capacity 1
-	state    atomic.Int32
+	api       *api
+	principal string
+	frame     *buffer
+	reserved  int64 // bytes of the budget that frame and decoding hold
+	costMax   int64
+	answer    answer
+	done      chan struct{} // one signal when answer is set; capacity 1
+	state     atomic.Int32
 }
 
 // States of a request: whoever comes second, the one who answers or the writer
@@ -79,6 +80,19 @@ func (r *Request) Check() error {
 
 // Flexible reports whether the request's version has tagged fields (KIP-482).
 func (r *Request) Flexible() bool { return r.api.flexible(r.Version) }
+
+// AnonymousPrincipal is who a client is that has not said so.
+const AnonymousPrincipal = "User:ANONYMOUS"
+
+// Principal returns who sent the request, in Kafka's form "User:name":
+// [AnonymousPrincipal] unless the listener authenticates its clients.
+func (r *Request) Principal() string { return r.principal }
+
+// Listener returns the name of the listener that the client came by.
+func (r *Request) Listener() string { return r.Conn.Listener() }
+
+// ClientHost returns the client's address without the port.
+func (r *Request) ClientHost() string { return r.Conn.RemoteHost() }
 
 // ReleaseBody gives the frame's buffer and its part of the budget back before
 // the request is answered. Body, and slices of it, must not be used afterwards.
@@ -135,7 +149,7 @@ func (r *Request) abandon() {
 // reset makes a request ready for the next frame.
 func (r *Request) reset() {
 	r.Key, r.Version, r.CorrelationID, r.ClientID, r.Body = 0, 0, 0, "", nil
-	r.api, r.frame, r.reserved, r.costMax, r.answer = nil, nil, 0, 0, answer{}
+	r.api, r.principal, r.frame, r.reserved, r.costMax, r.answer = nil, "", nil, 0, 0, answer{}
 	r.state.Store(stateOpen)
 }
 

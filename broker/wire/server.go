@@ -12,6 +12,8 @@ import (
 
 // Config of a Server.
 type Config struct {
+	// Name of the listener, for instance PLAINTEXT.
+	Name string
 	// Listener accepts the connections; the server closes it.
 	Listener net.Listener
 	// APIs that are answered.
