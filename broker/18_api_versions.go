@@ -15,7 +15,7 @@ import (
 //   stops compressing otherwise.
 // * A version that is too new is answered in version 0 with
 //   UNSUPPORTED_VERSION and the versions of ApiVersions itself (KIP-511).
-// * No features are finalized: metadata, groups and transactions have none yet.
+// * Features are those of features.go, with the levels that the metadata has.
 //
 // KIPs:
 // * KIP-35: the API
@@ -52,6 +52,9 @@ func (n *Node) serveApiVersions(r *wire.Request) {
 		key := kmsg.NewApiVersionsResponseApiKey()
 		key.ApiKey, key.MinVersion, key.MaxVersion = a.Key, a.Min, a.Max
 		resp.ApiKeys = append(resp.ApiKeys, key)
+	}
+	if r.Version >= 3 {
+		n.describeFeatures(resp)
 	}
 	r.Reply(resp)
 }

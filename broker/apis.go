@@ -30,6 +30,15 @@ func (n *Node) apis() []wire.API {
 		{Key: int16(kmsg.ListPartitionReassignments), Min: 0, Max: 0, Serve: serve(n.listPartitionReassignments)},
 		{Key: int16(kmsg.DescribeCluster), Min: 0, Max: 2, Serve: serve(n.describeCluster)},
 		{Key: int16(kmsg.DescribeProducers), Min: 0, Max: 0, Serve: serve(n.describeProducers)},
+		{Key: int16(kmsg.AlterReplicaLogDirs), Min: 1, Max: 2, Serve: serve(n.alterReplicaLogDirs)},
+		{Key: int16(kmsg.ElectLeaders), Min: 0, Max: 2, Serve: serve(n.electLeaders)},
+		{Key: int16(kmsg.AlterPartitionAssignments), Min: 0, Max: 1, Serve: serve(n.alterPartitionReassignments)},
+		{Key: int16(kmsg.DescribeQuorum), Min: 0, Max: 2, Serve: serve(n.describeQuorum)},
+		{Key: int16(kmsg.UpdateFeatures), Min: 0, Max: 2, Serve: serve(n.updateFeatures)},
+		{Key: int16(kmsg.UnregisterBroker), Min: 0, Max: 0, Serve: serve(n.unregisterBroker)},
+		{Key: int16(kmsg.ListConfigResources), Min: 0, Max: 1, Serve: serve(n.listConfigResources)},
+		{Key: int16(kmsg.AddRaftVoter), Min: 0, Max: 0, Serve: serve(n.addRaftVoter)},
+		{Key: int16(kmsg.RemoveRaftVoter), Min: 0, Max: 0, Serve: serve(n.removeRaftVoter)},
 		{Key: int16(kmsg.DescribeTopicPartitions), Min: 0, Max: 0, Serve: serve(n.describeTopicPartitions)},
 	}
 	all := slices.Concat(own, n.groupAPIs())

@@ -103,7 +103,7 @@ func (n *Node) open(reg prometheus.Registerer) error {
 	if n.advertised, err = advertisedEndpoint(n.cfg, n.listener.Addr()); err != nil {
 		return err
 	}
-	if err := n.register(); err != nil {
+	if err := errors.Join(n.register(), n.finalizeFeatures()); err != nil {
 		return err
 	}
 	if err := n.openStorage(fs, reg); err != nil {

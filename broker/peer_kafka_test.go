@@ -20,9 +20,14 @@ import (
 // and to this node and compares every field of the responses, apart from ids,
 // addresses and times.
 func TestAnswersAreThoseOfApacheKafka(t *testing.T) {
+	compareWithKafka(t, comparedSteps(t))
+}
+
+func compareWithKafka(t *testing.T, steps []comparedStep) {
+	t.Helper()
 	kafka := peers.Kafka(t, peers.KafkaProperties("num.partitions=4", "log.segment.bytes=268435456"))
 	n := startNode(t, t.TempDir(), testConfig())
-	for _, step := range comparedSteps(t) {
+	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) {
 			want, got := dialAddr(t, kafka.Bootstrap).exchange(step), dial(t, n).exchange(step)
 			if want != got {

@@ -68,6 +68,8 @@ type Image struct {
 	brokers map[int32]*Broker
 	configs map[resource]map[string]string // of brokers and groups
 	names   []string                       // of topics, sorted
+	// features are finalized levels by name; the map is never changed.
+	features map[string]int16
 }
 
 type resource struct{ kind, name string }
@@ -107,6 +109,19 @@ func (i *Image) Configs(kind, name string) map[string]string {
 	return i.configs[resource{kind, name}]
 }
 
+// ConfiguredResources returns the names of the resources of a kind that have
+// configs of their own, in order; it is not for topics.
+func (i *Image) ConfiguredResources(kind string) []string {
+	var names []string
+	for key := range i.configs {
+		if key.kind == kind {
+			names = append(names, key.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // PartitionCount returns the number of partitions of all topics.
 func (i *Image) PartitionCount() int {
 	n := 0
@@ -122,6 +137,7 @@ func (i *Image) next(index int64, records []Record) (*Image, error) {
 		Index: index, ClusterID: i.ClusterID, NextProducerID: i.NextProducerID,
 		topics: maps.Clone(i.topics), ids: maps.Clone(i.ids),
 		brokers: maps.Clone(i.brokers), configs: maps.Clone(i.configs), names: i.names,
+		features: i.features,
 	}
 	for _, r := range records {
 		if err := r.apply(n); err != nil {

@@ -85,7 +85,7 @@ var errRecord = errors.New("metadata record does not fit")
 func newRecord(kind string) Record {
 	for _, r := range []Record{
 		&ClusterRecord{}, &BrokerRecord{}, &TopicRecord{}, &PartitionsRecord{},
-		&TopicRemovedRecord{}, &ConfigRecord{}, &ProducerIDsRecord{}, &snapshotRecord{},
+		&TopicRemovedRecord{}, &ConfigRecord{}, &ProducerIDsRecord{}, &FeatureRecord{}, &snapshotRecord{},
 	} {
 		if r.recordType() == kind {
 			return r

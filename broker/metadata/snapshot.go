@@ -12,6 +12,7 @@ type snapshotRecord struct {
 	Topics         []*Topic          `json:"topics"`
 	Brokers        []*Broker         `json:"brokers"`
 	Configs        []resourceConfigs `json:"configs"`
+	Features       map[string]int16  `json:"features,omitempty"`
 }
 
 type resourceConfigs struct {
@@ -24,7 +25,7 @@ func (*snapshotRecord) recordType() string { return "snapshot" }
 
 // snapshot returns the image as a record.
 func (i *Image) snapshot() *snapshotRecord {
-	r := &snapshotRecord{ClusterID: i.ClusterID, NextProducerID: i.NextProducerID, Brokers: i.Brokers()}
+	r := &snapshotRecord{ClusterID: i.ClusterID, NextProducerID: i.NextProducerID, Brokers: i.Brokers(), Features: i.features}
 	for _, name := range i.names {
 		r.Topics = append(r.Topics, i.topics[name])
 	}
@@ -56,6 +57,7 @@ func (r *snapshotRecord) apply(i *Image) error {
 		}
 		i.brokers[b.NodeID] = b
 	}
+	i.features = r.Features
 	for _, c := range r.Configs {
 		i.configs[resource{c.Kind, c.Name}] = c.Values
 	}

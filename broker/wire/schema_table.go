@@ -58,6 +58,8 @@ func versionRanges(key int16) string {
 		return "ElectionType 1-"
 	case 45: // AlterPartitionReassignments
 		return "AllowReplicationFactorChange 1-"
+	case 57: // UpdateFeatures
+		return "FeatureUpdates.AllowDowngrade 0-0; FeatureUpdates.UpgradeType 1-; ValidateOnly 1-"
 	case 60: // DescribeCluster
 		return "EndpointType 1-; IncludeFencedBrokers 2-"
 	case 66: // ListTransactions
@@ -66,6 +68,8 @@ func versionRanges(key int16) string {
 		return "SubscribedTopicRegex 1-"
 	case 74: // ListConfigResources
 		return "ResourceTypes 1-"
+	case 80: // AddRaftVoter
+		return "AckWhenCommitted 1-"
 	}
 	return ""
 }

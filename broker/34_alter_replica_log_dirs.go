@@ -1,0 +1,60 @@
+package broker
+
+import (
+	"path/filepath"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/wire"
+)
+
+// AlterReplicaLogDirs: v1-2
+//
+// Behaviour:
+// * There is one log directory. A partition is in it already: no error. Any
+//   other directory is LOG_DIR_NOT_FOUND.
+//
+// KIPs:
+// * KIP-113: the API
+
+func (n *Node) alterReplicaLogDirs(_ *wire.Request, req *kmsg.AlterReplicaLogDirsRequest) *kmsg.AlterReplicaLogDirsResponse {
+	resp := newResponse[*kmsg.AlterReplicaLogDirsResponse](req)
+	resp.Topics = []kmsg.AlterReplicaLogDirsResponseTopic{}
+	own, err := filepath.Abs(n.logDir())
+	for _, rd := range req.Dirs {
+		here := err == nil && filepath.IsAbs(rd.Dir) && filepath.Clean(rd.Dir) == own
+		for _, rt := range rd.Topics {
+			topic := kmsg.NewAlterReplicaLogDirsResponseTopic()
+			topic.Topic = rt.Topic
+			topic.Partitions = make([]kmsg.AlterReplicaLogDirsResponseTopicPartition, 0, len(rt.Partitions))
+			for _, p := range rt.Partitions {
+				out := kmsg.NewAlterReplicaLogDirsResponseTopicPartition()
+				out.Partition, out.ErrorCode = p, codeOf(n.moveRefusal(here, rt.Topic, p))
+				topic.Partitions = append(topic.Partitions, out)
+			}
+			resp.Topics = append(resp.Topics, topic)
+		}
+	}
+	return resp
+}
+
+// moveRefusal says why a partition cannot be moved to a directory, which is the
+// node's own if here is true.
+func (n *Node) moveRefusal(here bool, topic string, partition int32) error {
+	if !here {
+		return kerr.LogDirNotFound
+	}
+	s := n.topics.byName(topic)
+	if s == nil {
+		return kerr.UnknownTopicOrPartition
+	}
+	log, ok := s.log(partition)
+	switch {
+	case !ok:
+		return kerr.UnknownTopicOrPartition
+	case log == nil:
+		return kerr.KafkaStorageError
+	}
+	return nil
+}
