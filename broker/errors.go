@@ -45,6 +45,7 @@ func errorCodes() []errorCode {
 		{storage.ErrTopicID, kerr.InconsistentTopicID},
 		{storage.ErrOffline, kerr.KafkaStorageError},
 		{storage.ErrNoSpace, kerr.KafkaStorageError},
+		{storage.ErrNoDescriptors, kerr.KafkaStorageError},
 		{metadata.ErrFailed, kerr.KafkaStorageError},
 		{metadata.ErrClosed, kerr.NotController},
 	}

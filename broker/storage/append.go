@@ -192,13 +192,13 @@ func (l *Log) roll() (*segment, error) {
 	list := l.list()
 	old := list[len(list)-1]
 	if l.store.cfg.Durability == DurabilityFsync {
-		if err := old.sync(); err != nil {
-			return nil, l.fail(fmt.Errorf("sync %s: %w", old.path(suffixLog), err))
+		if err := old.sync(&l.store.handles); err != nil {
+			return nil, l.syncFailed(old, err)
 		}
 	}
 	end := l.end.Load()
 	seg := newSegment(l.store.fs, l.dir, end)
-	if err := seg.create(); err != nil {
+	if err := seg.create(&l.store.handles); err != nil {
 		return nil, l.writeFailed(fmt.Errorf("create segment: %w", err))
 	}
 	old.seal()
@@ -215,25 +215,44 @@ func (l *Log) roll() (*segment, error) {
 // write puts batches at the end of the segment. After a failure the file is
 // as before, or the log is offline.
 func (l *Log) write(seg *segment, batches []byte) error {
-	f, size := seg.handle.Load().file, seg.size.Load()
-	_, err := f.WriteAt(batches, size)
-	if err == nil {
-		return nil
+	h, err := seg.acquire(&l.store.handles)
+	if err != nil {
+		return l.writeFailed(fmt.Errorf("open %s: %w", seg.path(suffixLog), err))
 	}
-	err = fmt.Errorf("append to %s: %w", seg.path(suffixLog), err)
-	if truncErr := f.Truncate(size); truncErr != nil {
-		return l.fail(errors.Join(err, truncErr))
+	size := seg.size.Load()
+	h.dirty.Store(true)
+	if _, err = h.file.WriteAt(batches, size); err != nil {
+		err = fmt.Errorf("append to %s: %w", seg.path(suffixLog), err)
+		if truncErr := errors.Join(h.file.Truncate(size), h.release()); truncErr != nil {
+			return l.fail(errors.Join(err, truncErr))
+		}
+		return l.writeFailed(err)
 	}
-	return l.writeFailed(err)
+	if err := h.release(); err != nil {
+		return l.fail(err)
+	}
+	return nil
 }
 
-// writeFailed decides what a failed write means: a full disk refuses the
-// append, anything else takes the log offline.
+// writeFailed decides what a failed write means: a full disk and a want of
+// descriptors refuse the append, anything else takes the log offline.
 func (l *Log) writeFailed(err error) error {
-	if isNoSpace(err) {
+	switch {
+	case isNoSpace(err):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	case isNoFiles(err):
+		return fmt.Errorf("%w: %w", ErrNoDescriptors, err)
 	}
 	return l.fail(err)
+}
+
+// syncFailed takes the log offline, unless the file could only not be opened.
+func (l *Log) syncFailed(seg *segment, err error) error {
+	if isNoFiles(err) {
+		l.rolled.Store(true) // the next look at what is due tries again
+		return fmt.Errorf("%w: %w", ErrNoDescriptors, err)
+	}
+	return l.fail(fmt.Errorf("sync %s: %w", seg.path(suffixLog), err))
 }
 
 // apply brings everything that follows from the batches up to date: index,

@@ -47,6 +47,9 @@ var (
 	// ErrNoSpace: the disk is full; nothing was written and the log stays
 	// online [KAFKA_STORAGE_ERROR].
 	ErrNoSpace = errors.New("no space left on the device")
+	// ErrNoDescriptors: no file could be opened because the process has as many
+	// as it may; nothing was written and the log stays online [KAFKA_STORAGE_ERROR].
+	ErrNoDescriptors = errors.New("too many open files")
 	// ErrDeleted: the log was deleted [UNKNOWN_TOPIC_OR_PARTITION].
 	ErrDeleted = errors.New("log was deleted")
 	// ErrClosed: the store is closed [NOT_LEADER_OR_FOLLOWER].

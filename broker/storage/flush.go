@@ -108,8 +108,11 @@ func (l *Log) flushLocked() error {
 		first--
 	}
 	for _, seg := range list[max(first, 0):] {
-		if err := seg.sync(); err != nil {
-			return l.fail(fmt.Errorf("sync %s: %w", seg.path(suffixLog), err))
+		if err := seg.sync(&l.store.handles); err != nil {
+			l.mu.Lock()
+			l.dirChanged = l.dirChanged || dirChanged
+			l.mu.Unlock()
+			return l.syncFailed(seg, err)
 		}
 	}
 	if dirChanged {

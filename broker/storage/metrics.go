@@ -14,7 +14,7 @@ type metrics struct {
 	readBytesTail, readBytesDisk               prometheus.Counter
 	flushSeconds, flushLogs                    prometheus.Histogram
 	tailBytes, openFiles, logs, offlineLogs    prometheus.Gauge
-	tornTails, corruptions                     prometheus.Counter
+	tornTails, corruptions, noDescriptors      prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -37,7 +37,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		flushSeconds:    histogram("flush_seconds", "Time of one group commit.", prometheus.ExponentialBuckets(0.0001, 2, 16)),
 		flushLogs:       histogram("flush_logs", "Logs forced to disk by one group commit.", prometheus.ExponentialBuckets(1, 2, 12)),
 		tailBytes:       gauge("tail_bytes", "Memory that holds the newest batches."),
-		openFiles:       gauge("open_files", "Descriptors open for segments that are no longer written."),
+		openFiles:       gauge("open_files", "Segment files that are open."),
+		noDescriptors:   counter("no_descriptors_total", "Times that a segment could not be opened at first for want of descriptors."),
 		logs:            gauge("logs", "Logs of this broker."),
 		offlineLogs:     gauge("offline_logs", "Logs taken offline by an I/O error or corruption."),
 		tornTails:       counter("torn_tails_total", "Torn tails cut by recovery."),
@@ -52,7 +53,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.appendedBytes, m.appendedBatches, m.duplicates, m.readBytesTail, m.readBytesDisk,
-		m.flushSeconds, m.flushLogs, m.tailBytes, m.openFiles, m.logs, m.offlineLogs, m.tornTails, m.corruptions,
+		m.flushSeconds, m.flushLogs, m.tailBytes, m.openFiles, m.logs, m.offlineLogs, m.tornTails, m.corruptions, m.noDescriptors,
 	}
 }
 

@@ -28,7 +28,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, fs: cfg.FS, log: cfg.Logger, logs: map[TopicPartition]*Log{}}
 	s.metrics = newMetrics(cfg.Registerer)
 	s.flusher.wake = make(chan struct{}, 1)
-	s.handles = handleCache{openMax: cfg.OpenFilesMax, metrics: s.metrics}
+	s.handles = handleCache{openMax: cfg.OpenFilesMax, syncMust: cfg.Durability == DurabilityFsync, metrics: s.metrics}
 	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: &s.buffers}
 	s.maintain, s.stop = make(chan struct{}, 1), make(chan struct{})
 	if err := vfs.MkdirAllDurable(s.fs, cfg.Dir); err != nil {
@@ -84,7 +84,7 @@ func (s *Store) closeAll() error {
 	for _, l := range s.Logs() {
 		err = errors.Join(err, l.closeFiles())
 	}
-	return err
+	return errors.Join(err, s.handles.closeAll())
 }
 
 // load checks the format, takes the clean-shutdown marker away and recovers

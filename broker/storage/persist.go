@@ -65,9 +65,7 @@ func (l *Log) persist(flush func() error, list []*segment, snapshots []pendingSn
 		if i == len(list)-1 {
 			continue
 		}
-		if err := seg.finish(&l.store.handles); err != nil {
-			return fmt.Errorf("close %s: %w", seg.path(suffixLog), err)
-		}
+		seg.finish()
 	}
 	if err := l.writeEpochs(); err != nil {
 		return fmt.Errorf("write leader epochs: %w", err)

@@ -131,7 +131,7 @@ func (r *recovery) removeOrphans(names map[string]bool) error {
 // begin makes an empty log that starts at base.
 func (r *recovery) begin(base int64) error {
 	seg := newSegment(r.l.store.fs, r.l.dir, base)
-	if err := seg.create(); err != nil {
+	if err := seg.create(&r.l.store.handles); err != nil {
 		return err
 	}
 	r.list = []*segment{seg}
@@ -264,10 +264,12 @@ func (r *recovery) finish(end int64) error {
 	}
 	if r.scanned {
 		for _, seg := range r.list {
-			if h := seg.handle.Load(); h != nil {
-				if err := h.file.Sync(); err != nil {
-					return err
-				}
+			if seg.index.Load() == nil {
+				continue // below the recovery point
+			}
+			seg.synced.Store(unsynced)
+			if err := seg.sync(&l.store.handles); err != nil {
+				return err
 			}
 		}
 		if err := l.store.fs.SyncDir(l.dir); err != nil {
@@ -303,10 +305,8 @@ func (r *recovery) settleStart(end int64) (int64, error) {
 // removeFrom removes the files of the segments from position i on.
 func (r *recovery) removeFrom(i int) error {
 	for _, seg := range r.list[i:] {
-		if h := seg.handle.Swap(nil); h != nil {
-			if err := h.release(); err != nil {
-				return err
-			}
+		if err := r.l.store.closeSegment(seg); err != nil {
+			return err
 		}
 		for _, suffix := range []string{suffixLog, suffixIndex, suffixTimeIndex, suffixSnapshot} {
 			if err := removeIfThere(r.l.store.fs, seg.path(suffix)); err != nil {

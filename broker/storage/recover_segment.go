@@ -14,11 +14,13 @@ import (
 // after the last good batch, and the damage that follows it, if any; the
 // segment's size is then that of the good part.
 func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionError, err error) {
-	f, err := r.l.store.fs.OpenReadWrite(seg.path(suffixLog))
+	seg.index.Store(&segmentIndex{}) // it is opened for writing
+	h, err := seg.acquire(&r.l.store.handles)
 	if err != nil {
 		return 0, nil, err
 	}
-	seg.handle.Store(newHandle(f, seg))
+	defer func() { err = errors.Join(err, h.release()) }()
+	f := h.file
 	fileSize := seg.size.Load()
 	position, next := r.loadIndex(seg, f)
 	x := seg.index.Load()
@@ -150,12 +152,16 @@ func (s *segment) restoreIndex(offsets []offsetEntry, times []timeEntry) {
 }
 
 // cut decides about damage in segment i: it is cut off, or it is returned.
-func (r *recovery) cut(i int, damage *CorruptionError) error {
+func (r *recovery) cut(i int, damage *CorruptionError) (err error) {
 	seg, l := r.list[i], r.l
 	if damage.Offset < r.saved.point || r.saved.clean {
 		return damage
 	}
-	h := seg.handle.Load()
+	h, err := seg.acquire(&l.store.handles)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.release()) }()
 	info, err := h.file.Stat()
 	if err != nil {
 		return err
@@ -178,6 +184,7 @@ func (r *recovery) cut(i int, damage *CorruptionError) error {
 		"file", damage.File, "position", damage.Position, "offset", damage.Offset,
 		"bytes", info.Size()-damage.Position, "segments", len(r.list)-1-i, "reason", damage.Reason)
 	l.store.metrics.tornTails.Inc()
+	h.dirty.Store(true)
 	if err := h.file.Truncate(damage.Position); err != nil {
 		return err
 	}

@@ -96,15 +96,28 @@ func (s *segment) path(suffix string) string {
 }
 
 // create makes the file of a new active segment. Its name is not durable yet.
-func (s *segment) create() error {
-	f, err := s.fs.Create(s.path(suffixLog))
+func (s *segment) create(c *handleCache) error {
+	f, err := c.open(func() (vfs.File, error) { return s.fs.Create(s.path(suffixLog)) })
 	if err != nil {
 		return err
 	}
 	s.times.known = true
 	s.index.Store(&segmentIndex{})
-	s.handle.Store(newHandle(f, s))
-	return nil
+	return s.keep(newHandle(f, s), c)
+}
+
+// keep makes h the segment's handle and gives the cache the owner's reference.
+func (s *segment) keep(h *handle, c *handleCache) error {
+	s.handle.Store(h)
+	return c.add(h)
+}
+
+// openFile opens the log file, for writing too while the segment is written.
+func (s *segment) openFile() (vfs.File, error) {
+	if s.index.Load() != nil {
+		return s.fs.OpenReadWrite(s.path(suffixLog))
+	}
+	return s.fs.Open(s.path(suffixLog))
 }
 
 // acquire returns an open handle with a reference that the caller releases.
@@ -119,20 +132,21 @@ func (s *segment) acquire(c *handleCache) (*handle, error) {
 		h.used.Store(true)
 		return h, nil
 	}
-	f, err := s.fs.Open(s.path(suffixLog))
+	f, err := c.open(s.openFile)
 	if err != nil {
 		return nil, err
 	}
 	h := newHandle(f, s)
-	entries, err := s.readOffsetIndex()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	if s.index.Load() == nil {
+		entries, err := s.readOffsetIndex()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		sampled := sample(entries)
+		h.index.Store(&sampled)
 	}
-	sampled := sample(entries)
-	h.index.Store(&sampled)
 	h.acquire()
-	s.handle.Store(h)
-	if err := c.add(h); err != nil {
+	if err := s.keep(h, c); err != nil {
 		return nil, errors.Join(err, h.release())
 	}
 	return h, nil
@@ -300,40 +314,60 @@ func (s *segment) extendFile(suffix string, content []byte, at int64) (err error
 	return f.Sync()
 }
 
-// finish lets go of what only the active segment keeps: the index in memory
-// and the descriptor, which goes to the cache. The index files must be on disk.
-func (s *segment) finish(c *handleCache) error {
-	x, h := s.index.Load(), s.handle.Load()
-	if x == nil || h == nil {
-		return nil
+// finish lets go of what only the active segment keeps: the index in memory.
+// The index files must be on disk.
+func (s *segment) finish() {
+	s.openMu.Lock() // who opens the file looks at whether there is an index
+	defer s.openMu.Unlock()
+	x := s.index.Load()
+	if x == nil {
+		return
 	}
-	sampled := sample(x.offsets.view())
-	h.index.Store(&sampled)
+	if h := s.handle.Load(); h != nil {
+		sampled := sample(x.offsets.view())
+		h.index.Store(&sampled)
+	}
 	s.index.Store(nil)
-	return c.add(h)
 }
 
-// sync forces the log file to disk up to its present size.
-func (s *segment) sync() error {
+// sync forces the log file to disk up to its present size. An error that
+// satisfies isNoFiles says that it was not tried.
+func (s *segment) sync(c *handleCache) error {
 	s.syncMu.Lock()
 	defer s.syncMu.Unlock()
 	if s.syncErr != nil {
 		return s.syncErr
 	}
-	size := s.size.Load()
-	if s.synced.Load() >= size {
+	if s.synced.Load() >= s.size.Load() {
 		return nil
 	}
-	h := s.handle.Load()
-	if h == nil || !h.acquire() {
-		return fmt.Errorf("sync %s: file is closed", s.path(suffixLog))
+	h, err := s.acquire(c)
+	if err != nil {
+		return err
 	}
-	if err := errors.Join(h.file.Sync(), h.release()); err != nil {
+	return errors.Join(s.syncLocked(h), h.release())
+}
+
+// syncLocked is called with syncMu held, for a segment without a failed sync.
+func (s *segment) syncLocked(h *handle) error {
+	size := s.size.Load()
+	h.dirty.Store(false) // first: a write from now on counts as unsynced
+	if err := h.file.Sync(); err != nil {
 		s.syncErr = err
 		return err
 	}
 	s.synced.Store(size)
 	return nil
+}
+
+// syncBeforeClose forces to disk what was written through a handle that is
+// about to be closed. A failure is kept: the next sync returns it.
+func (s *segment) syncBeforeClose(h *handle) {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
+	if s.syncErr == nil {
+		s.syncErr = s.syncLocked(h)
+	}
 }
 
 // scanFile yields the batches of f between two positions. It returns

@@ -197,16 +197,8 @@ func (l *Log) closeFiles() error {
 	return err
 }
 
-// closeSegment closes a segment's descriptor, wherever it is kept.
-func (s *Store) closeSegment(seg *segment) error {
-	if seg.index.Load() == nil {
-		return s.handles.drop(seg)
-	}
-	if h := seg.handle.Swap(nil); h != nil {
-		return h.release()
-	}
-	return nil
-}
+// closeSegment closes a segment's descriptor, if it has one.
+func (s *Store) closeSegment(seg *segment) error { return s.handles.drop(seg) }
 
 func (s *Store) nowMs() int64 { return s.cfg.Clock().UnixMilli() }
 
@@ -295,7 +287,7 @@ func (s *Store) Close() error {
 		errs = errors.Join(errs, writeFile(s.fs, marker, []byte(`{"version":0,"brokerEpoch":-1}`), true))
 	}
 	s.metrics.unregister()
-	return errors.Join(errs, s.lock.Close())
+	return errors.Join(errs, s.handles.closeAll(), s.lock.Close())
 }
 
 // close ends a log in order. A log that is offline stays as it is, and makes

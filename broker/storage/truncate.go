@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -109,7 +110,7 @@ func (l *Log) restartAt(list []*segment, offset int64) error {
 		return err
 	}
 	seg := newSegment(l.store.fs, l.dir, offset)
-	if err := seg.create(); err != nil {
+	if err := seg.create(&l.store.handles); err != nil {
 		return err
 	}
 	l.segments.Store(&[]*segment{seg})
@@ -130,21 +131,20 @@ func (l *Log) dropAfter(list []*segment, i int, position int64) error {
 		return err
 	}
 	seg := newSegment(l.store.fs, l.dir, old.base)
-	seg.handle.Store(newHandle(f, seg))
 	seg.times.known, seg.times.createdMs, seg.times.lastAppendMs = true, old.times.created(), old.times.lastAppend()
-	if err := f.Truncate(position); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
+	if err := errors.Join(f.Truncate(position), f.Sync()); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	seg.size.Store(position)
 	seg.synced.Store(position)
 	x, err := seg.rebuildIndex()
 	if err != nil {
-		return err
+		return errors.Join(err, f.Close())
 	}
 	seg.index.Store(x)
+	if err := seg.keep(newHandle(f, seg), &l.store.handles); err != nil {
+		return err
+	}
 	if times := x.times.view(); len(times) > 0 {
 		top := times[len(times)-1]
 		seg.times.max, seg.times.maxOffset = top.timestamp, seg.base+int64(top.relative)
