@@ -13,6 +13,8 @@ import (
 // Metadata: v0-13
 //
 // Behaviour:
+// * Brokers are answered with what they advertise under the listener that the
+//   client came by; those without such a listener are left out.
 // * Null topics (in version 0 an empty list) are all topics; from version 1 an
 //   empty list is none.
 // * A topic that is asked for by name and does not exist is made if
@@ -77,8 +79,11 @@ func (n *Node) metadata(conn *wire.Conn, req *kmsg.MetadataRequest, failed map[s
 	image := n.meta.Image()
 	for _, b := range image.Brokers() {
 		broker := kmsg.NewMetadataResponseBroker()
-		at := n.endpointFor(b, conn.LocalAddr())
-		broker.NodeID, broker.Host, broker.Port, broker.Rack = b.NodeID, at.host, at.port, rackOf(b)
+		at, ok := endpointFor(b, conn)
+		if !ok {
+			continue
+		}
+		broker.NodeID, broker.Host, broker.Port, broker.Rack = b.NodeID, at.Host, at.Port, rackOf(b)
 		resp.Brokers = append(resp.Brokers, broker)
 	}
 	resp.ClusterID, resp.ControllerID = &image.ClusterID, n.cfg.NodeID

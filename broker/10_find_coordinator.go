@@ -51,7 +51,10 @@ func (n *Node) coordinator(conn *wire.Conn, kind int8) (kmsg.FindCoordinatorResp
 		n.log.Warn("offsets topic not created", "error", err)
 		return c, kerr.CoordinatorNotAvailable
 	}
-	at := n.endpointFor(n.meta.Image().Broker(n.cfg.NodeID), conn.LocalAddr())
-	c.NodeID, c.Host, c.Port = n.cfg.NodeID, at.host, at.port
+	at, ok := endpointFor(n.meta.Image().Broker(n.cfg.NodeID), conn)
+	if !ok {
+		return c, kerr.CoordinatorNotAvailable
+	}
+	c.NodeID, c.Host, c.Port = n.cfg.NodeID, at.Host, at.Port
 	return c, nil
 }

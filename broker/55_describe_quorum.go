@@ -47,9 +47,9 @@ func (n *Node) describeQuorum(r *wire.Request, req *kmsg.DescribeQuorumRequest) 
 		resp.Topics = append(resp.Topics, topic)
 	}
 	if b := image.Broker(n.cfg.NodeID); known && b != nil {
-		at := n.endpointFor(b, r.Conn.LocalAddr())
+		at, _ := endpointFor(b, r.Conn) // this node has every listener
 		resp.Nodes = append(resp.Nodes, kmsg.DescribeQuorumResponseNode{NodeID: b.NodeID, Listeners: []kmsg.DescribeQuorumResponseNodeListener{
-			{Name: "CONTROLLER", Host: at.host, Port: uint16(at.port)},
+			{Name: "CONTROLLER", Host: at.Host, Port: uint16(at.Port)},
 		}})
 	}
 	return resp

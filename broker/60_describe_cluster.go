@@ -42,8 +42,11 @@ func (n *Node) describeCluster(r *wire.Request, req *kmsg.DescribeClusterRequest
 	resp.ClusterAuthorizedOperations = operationsIf(req.IncludeClusterAuthorizedOperations, clusterOperations)
 	for _, b := range image.Brokers() {
 		out := kmsg.NewDescribeClusterResponseBroker()
-		at := n.endpointFor(b, r.Conn.LocalAddr())
-		out.NodeID, out.Host, out.Port, out.Rack = b.NodeID, at.host, at.port, rackOf(b)
+		at, ok := endpointFor(b, r.Conn)
+		if !ok {
+			continue
+		}
+		out.NodeID, out.Host, out.Port, out.Rack = b.NodeID, at.Host, at.Port, rackOf(b)
 		resp.Brokers = append(resp.Brokers, out)
 	}
 	return resp

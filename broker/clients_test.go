@@ -285,7 +285,7 @@ func TestMetricsAreThere(t *testing.T) {
 	}
 	for _, name := range []string{
 		"millrace_broker_requests_total Produce", "millrace_broker_received_bytes_total", "millrace_broker_sent_bytes_total",
-		"millrace_broker_connections", "millrace_broker_partitions",
+		"millrace_broker_connections PLAINTEXT", "millrace_broker_partitions",
 	} {
 		if got[name] <= 0 {
 			t.Errorf("%s is %v", name, got[name])

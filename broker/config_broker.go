@@ -41,19 +41,16 @@ func nodeConfigs() []configDef {
 	const top = math.MaxInt64
 	nodeID := numberOf(func(c configs.Broker) int32 { return c.NodeID })
 	return []configDef{
-		list("advertised.listeners", "").set(func(c configs.Broker) string {
-			if c.Advertised == "" {
-				return ""
-			}
-			return "PLAINTEXT://" + c.Advertised
-		}).says("broker.advertised"),
+		list("advertised.listeners", "").set(advertisedListeners).says("broker.listeners[].advertised, or broker.advertised"),
 		boolean("auto.create.topics.enable", "true").set(func(c configs.Broker) string { return strconv.FormatBool(c.AutoCreateTopics) }).says("broker.auto_create_topics"),
 		integer("broker.id", "-1", -1, top).set(nodeID).says("broker.node_id"),
 		long("connections.max.idle.ms", "600000", 0, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.IdleTimeout })).says("broker.idle_timeout"),
 		integer("default.replication.factor", "1", 1, 1).says("A partition has one replica."),
 		boolean("delete.topic.enable", "true").says("Topics can be deleted."),
 		integer("fetch.max.bytes", strconv.Itoa(fetchBytesMax), 1024, top).says("The most that one fetch returns."),
-		list("listeners", "PLAINTEXT://:9092").set(func(c configs.Broker) string { return "PLAINTEXT://" + c.Listen }).says("broker.listen"),
+		text("inter.broker.listener.name", "").set(func(c configs.Broker) string { return c.InterBrokerListener }).says("broker.inter_broker_listener"),
+		list("listener.security.protocol.map", "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT").set(listenerProtocols).says("broker.listeners"),
+		list("listeners", "PLAINTEXT://:9092").set(listenerAddresses).says("broker.listeners, or broker.listen"),
 		long("log.retention.check.interval.ms", "300000", 1, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.RetentionCheckInterval })).says("broker.retention_check_interval"),
 		integer("max.connections", "2147483647", 0, top).set(numberOf(func(c configs.Broker) int { return c.ConnectionsMax })).says("broker.connections_max"),
 		integer("node.id", "-1", -1, top).set(nodeID).says("broker.node_id"),

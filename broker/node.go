@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -35,14 +34,12 @@ type Options struct {
 
 // Node is one broker.
 type Node struct {
-	cfg      configs.Broker
-	log      *slog.Logger
-	dir      string
-	lock     io.Closer
-	listener net.Listener
-	// advertised is what clients are told; an empty host stands for the
-	// address that the client came to.
-	advertised endpoint
+	cfg  configs.Broker
+	log  *slog.Logger
+	dir  string
+	lock io.Closer
+	// listeners are open from New on, in the order of the configuration.
+	listeners []*listener
 
 	meta   *metadata.Store
 	store  *storage.Store
@@ -62,11 +59,6 @@ type Node struct {
 	topicMu sync.Mutex // held through a change of topics, from the decision to the logs
 	closing sync.Once
 	closed  error
-}
-
-type endpoint struct {
-	host string
-	port int32
 }
 
 // New opens or creates the data directory, recovers what a crash left, and
@@ -97,10 +89,7 @@ func (n *Node) open(reg prometheus.Registerer) error {
 	if err := n.identify(fs); err != nil {
 		return err
 	}
-	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
-		return fmt.Errorf("listen on broker.listen: %w", err)
-	}
-	if n.advertised, err = advertisedEndpoint(n.cfg, n.listener.Addr()); err != nil {
+	if err := n.openListeners(); err != nil {
 		return err
 	}
 	if err := errors.Join(n.register(), n.finalizeFeatures()); err != nil {
@@ -151,14 +140,11 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 	}
 	n.advertisedAPIs = n.apis()
 	n.server, err = wire.NewServer(wire.Config{
-		Name: "PLAINTEXT", Listener: n.listener, APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
+		Listeners: n.wireListeners(), APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
 		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), Logger: n.log, Metrics: metrics,
 	})
 	return err
 }
-
-// Addr returns the host:port that is listened on.
-func (n *Node) Addr() string { return n.listener.Addr().String() }
 
 // ClusterID returns the cluster's id, which never changes.
 func (n *Node) ClusterID() string { return n.meta.Image().ClusterID }
@@ -180,8 +166,8 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) close() error {
 	n.closing.Do(func() {
 		var errs []error
-		if n.listener != nil {
-			if err := n.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		for _, l := range n.listeners {
+			if err := l.net.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
 			}
 		}
@@ -234,8 +220,9 @@ func (n *Node) identify(fs vfs.FS) error {
 // register announces this start to the metadata: new leader epochs follow from it.
 func (n *Node) register() error {
 	_, err := n.meta.Update(func(*metadata.Image) ([]metadata.Record, error) {
+		endpoints := n.endpoints()
 		return []metadata.Record{&metadata.BrokerRecord{
-			NodeID: n.cfg.NodeID, Host: n.advertised.host, Port: n.advertised.port, Incarnation: newID(),
+			NodeID: n.cfg.NodeID, Host: endpoints[0].Host, Port: endpoints[0].Port, Endpoints: endpoints, Incarnation: newID(),
 		}}, nil
 	})
 	return err
@@ -249,52 +236,10 @@ func newID() metadata.TopicID {
 	return id
 }
 
-// advertisedEndpoint is what clients are told to connect to.
-func advertisedEndpoint(cfg configs.Broker, addr net.Addr) (endpoint, error) {
-	listening, err := splitHostPort(addr.String())
-	if err != nil {
-		return endpoint{}, err
-	}
-	if cfg.Advertised != "" {
-		e, err := splitHostPort(cfg.Advertised)
-		if err != nil {
-			return endpoint{}, fmt.Errorf("broker.advertised: %w", err)
-		}
-		if e.port == 0 {
-			e.port = listening.port
-		}
-		return e, nil
-	}
-	if ip := net.ParseIP(listening.host); ip != nil && ip.IsUnspecified() {
-		listening.host = ""
-	}
-	return listening, nil
-}
-
-func splitHostPort(s string) (endpoint, error) {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return endpoint{}, err
-	}
-	p, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return endpoint{}, fmt.Errorf("%q has no valid port", s)
-	}
-	return endpoint{host: host, port: int32(p)}, nil
-}
-
-// endpointFor returns where the client of a connection finds a broker.
-func (n *Node) endpointFor(b *metadata.Broker, local net.Addr) endpoint {
-	e := endpoint{host: b.Host, port: b.Port}
-	if e.host == "" {
-		if at, err := splitHostPort(local.String()); err == nil {
-			e.host = at.host
-		}
-	}
-	return e
-}
-
 func validateConfig(cfg configs.Broker) error {
+	if err := checkListeners(cfg); err != nil {
+		return err
+	}
 	switch {
 	case cfg.Durability != "fsync" && cfg.Durability != "os":
 		return fmt.Errorf("broker.durability is %q: write fsync or os", cfg.Durability)

@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -29,26 +27,13 @@ func compareWithKafka(t *testing.T, steps []comparedStep) {
 	n := startNode(t, t.TempDir(), testConfig())
 	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) {
-			want, got := dialAddr(t, kafka.Bootstrap).exchange(step), dial(t, n).exchange(step)
+			want, got := dialRaw(t, kafka.Bootstrap).exchange(step), dial(t, n).exchange(step)
 			if want != got {
 				want, got = apart(want, got)
 				t.Errorf("%s v%d\nKafka %s\nours  %s", kmsg.NameForKey(step.req.Key()), step.version, want, got)
 			}
 		})
 	}
-}
-
-func dialAddr(t *testing.T, addr string) *rawConn {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	return &rawConn{c, t}
 }
 
 type comparedStep struct {

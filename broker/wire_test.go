@@ -31,7 +31,12 @@ type rawConn struct {
 
 func dial(t testing.TB, n *testNode) *rawConn {
 	t.Helper()
-	c, err := net.Dial("tcp", n.Addr())
+	return dialRaw(t, n.Addr())
+}
+
+func dialRaw(t testing.TB, addr string) *rawConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,18 @@ type Broker struct {
 	// Advertised is the host:port that clients are told to connect to; empty
 	// means the address that is listened on.
 	Advertised string `yaml:"advertised"`
+	// Listeners stand in place of listen and advertised where there are several, or
+	// where clients use TLS or SASL.
+	Listeners []Listener `yaml:"listeners"`
+	// InterBrokerListener is the name of the listener that Millrace's own parts
+	// connect to; empty means the first (inter.broker.listener.name).
+	InterBrokerListener string `yaml:"inter_broker_listener"`
+	// Users who may connect to listeners with SASL. For SCRAM they are those that
+	// there are at the first start; later they are changed by clients.
+	Users []User `yaml:"users"`
+	// HandshakeTimeout is how long a new connection may take to negotiate TLS and
+	// to authenticate.
+	HandshakeTimeout Duration `yaml:"handshake_timeout" min:"100ms"`
 	// NodeID is this broker's id in the cluster.
 	NodeID int32 `yaml:"node_id" min:"0"`
 	// AutoCreateTopics creates a topic when a client asks for the metadata of

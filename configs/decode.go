@@ -230,6 +230,8 @@ func setDefaults(pointer reflect.Value) {
 	switch p := pointer.Interface().(type) {
 	case *Input:
 		*p = DefaultInput()
+	case *Listener:
+		p.TLS.ClientAuth, p.TLS.MinVersion = "none", "1.2"
 	case *ElasticsearchOutput:
 		*p = DefaultElasticsearchOutput()
 	case *WebhookNotifier:

@@ -49,6 +49,7 @@ func defaultBroker() Broker {
 		MessageMax:                 1048588,
 		RequestMax:                 100 << 20,
 		RequestMemory:              256 << 20,
+		HandshakeTimeout:           30 * second,
 		ConnectionsMax:             2000,
 		IdleTimeout:                10 * minute,
 		ProducerIDExpiration:       day,

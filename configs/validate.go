@@ -117,8 +117,7 @@ func (v *validator) atLeast(value reflect.Value, path, least string) {
 
 func (v *validator) addresses() {
 	c := v.cfg
-	v.hostPort("broker.listen", c.Broker.Listen, false)
-	v.hostPort("broker.advertised", c.Broker.Advertised, true)
+	v.listeners()
 	v.hostPort("http.listen", c.HTTP.Listen, true)
 	v.hostPort("search.listen", c.Search.Listen, false)
 	for path, k := range map[string]Kafka{"kafka": c.Kafka, "mirror.source": c.Mirror.Source, "mirror.target": c.Mirror.Target} {
@@ -133,6 +132,8 @@ func (v *validator) addresses() {
 		}
 	}
 }
+
+func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
 func (v *validator) hostPort(path, addr string, mayBeEmpty bool) {
 	if addr == "" && mayBeEmpty {
@@ -261,5 +262,6 @@ func (v *validator) mirror() {
 
 var (
 	topicName    = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+	listenerName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 	pipelineName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
 )

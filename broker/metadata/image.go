@@ -42,15 +42,38 @@ type Topic struct {
 	Internal   bool              `json:"internal,omitempty"`
 }
 
+// Endpoint is where clients that came by a listener find a broker.
+type Endpoint struct {
+	// Listener is the listener's name.
+	Listener string `json:"listener"`
+	// Host is empty when it is the address that the client came to.
+	Host string `json:"host"`
+	Port int32  `json:"port"`
+	// Protocol is Kafka's name of how clients connect, for instance SASL_SSL.
+	Protocol string `json:"protocol"`
+}
+
 // Broker is a registered broker. It must not be changed.
 type Broker struct {
-	NodeID      int32   `json:"node_id"`
-	Host        string  `json:"host"`
-	Port        int32   `json:"port"`
-	Rack        string  `json:"rack,omitempty"`
-	Incarnation TopicID `json:"incarnation"`
+	NodeID      int32      `json:"node_id"`
+	Host        string     `json:"host"`
+	Port        int32      `json:"port"`
+	Endpoints   []Endpoint `json:"endpoints,omitempty"`
+	Rack        string     `json:"rack,omitempty"`
+	Incarnation TopicID    `json:"incarnation"`
 	// Epoch is the index of the commit that registered it.
 	Epoch int64 `json:"epoch"`
+}
+
+// Endpoint returns where clients of a listener find the broker; ok is false
+// when it has no such listener.
+func (b *Broker) Endpoint(listener string) (at Endpoint, ok bool) {
+	for _, e := range b.Endpoints {
+		if e.Listener == listener {
+			return e, true
+		}
+	}
+	return Endpoint{}, false
 }
 
 // Image is the metadata after a commit. Images are immutable: whoever has one
@@ -166,7 +189,7 @@ func (r *ClusterRecord) apply(i *Image) error {
 
 func (r *BrokerRecord) apply(i *Image) error {
 	i.brokers[r.NodeID] = &Broker{
-		NodeID: r.NodeID, Host: r.Host, Port: r.Port, Rack: r.Rack, Incarnation: r.Incarnation, Epoch: i.Index,
+		NodeID: r.NodeID, Host: r.Host, Port: r.Port, Endpoints: r.Endpoints, Rack: r.Rack, Incarnation: r.Incarnation, Epoch: i.Index,
 	}
 	for _, name := range i.names {
 		t := *i.topics[name]

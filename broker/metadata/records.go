@@ -26,10 +26,14 @@ type ClusterRecord struct {
 // BrokerRecord registers a broker at its start. It takes over the leadership of
 // the partitions that it leads with a new leader epoch.
 type BrokerRecord struct {
-	NodeID int32  `json:"node_id"`
-	Host   string `json:"host"`
-	Port   int32  `json:"port"`
-	Rack   string `json:"rack,omitempty"`
+	NodeID int32 `json:"node_id"`
+	// Host and Port are those of the first endpoint.
+	Host string `json:"host"`
+	Port int32  `json:"port"`
+	// Endpoints are where clients find the broker, by listener. Records of
+	// older versions have none.
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	Rack      string     `json:"rack,omitempty"`
 	// Incarnation is random for each start of the process.
 	Incarnation TopicID `json:"incarnation"`
 }

@@ -28,6 +28,7 @@ var (
 // Conn is one client connection.
 type Conn struct {
 	server    *Server
+	listener  *listener
 	nc        net.Conn
 	br        *bufio.Reader
 	host      string // the client's address without the port
@@ -46,9 +47,9 @@ type Conn struct {
 	clientSoftware atomic.Pointer[string]
 }
 
-func newConn(s *Server, nc net.Conn) *Conn {
+func newConn(s *Server, l *listener, nc net.Conn) *Conn {
 	return &Conn{
-		server: s, nc: nc, br: bufio.NewReaderSize(nc, readBufferBytes), host: hostOf(nc.RemoteAddr()), principal: AnonymousPrincipal,
+		server: s, listener: l, nc: nc, br: bufio.NewReaderSize(nc, readBufferBytes), host: hostOf(nc.RemoteAddr()), principal: AnonymousPrincipal,
 		tokens: make(chan struct{}, inFlightMax),
 		queue:  make(chan *Request, inFlightMax),
 		free:   make(chan *Request, 4),
@@ -72,7 +73,7 @@ func hostOf(addr net.Addr) string {
 }
 
 // Listener returns the name of the listener that the client came by.
-func (c *Conn) Listener() string { return c.server.cfg.Name }
+func (c *Conn) Listener() string { return c.listener.Name }
 
 // LocalAddr returns the node's end of the connection.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }

@@ -28,7 +28,7 @@ func startServer(t testing.TB, change func(*Config)) *Server {
 		t.Fatal(err)
 	}
 	cfg := Config{
-		Listener: listener, RequestMax: 1 << 20, Budget: NewBudget(4 << 20), ConnectionsMax: 100, IdleTimeout: time.Minute,
+		Listeners: []Listener{{Name: "PLAINTEXT", Net: listener}}, RequestMax: 1 << 20, Budget: NewBudget(4 << 20), ConnectionsMax: 100, IdleTimeout: time.Minute,
 		Logger: slog.New(slog.DiscardHandler), Metrics: metrics,
 	}
 	for _, key := range requestKeys() {
@@ -80,7 +80,7 @@ func FuzzConnection(f *testing.F) {
 	f.Add(format.AppendRequest(format.AppendRequest(nil, kmsg.NewPtrApiVersionsRequest(), 1), kmsg.NewPtrProduceRequest(), 2))
 	f.Add(binary.BigEndian.AppendUint32(nil, 1<<31))
 	f.Fuzz(func(t *testing.T, input []byte) {
-		c, err := net.Dial("tcp", s.Addr().String())
+		c, err := net.Dial("tcp", s.listeners[0].Net.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestAStopAnswersWhatWasReadAndClosesWhatWaits(t *testing.T) {
 	}
 	taken := make(chan *Request, 2)
 	s, err := NewServer(Config{
-		Listener: listener, RequestMax: 1 << 20, Budget: NewBudget(4 << 20), ConnectionsMax: 10, IdleTimeout: time.Minute,
+		Listeners: []Listener{{Name: "PLAINTEXT", Net: listener}}, RequestMax: 1 << 20, Budget: NewBudget(4 << 20), ConnectionsMax: 10, IdleTimeout: time.Minute,
 		Logger: slog.New(slog.DiscardHandler), Metrics: metrics,
 		APIs: []API{{Key: 3, Max: 13, Serve: func(r *Request) { taken <- r }}},
 	})
@@ -126,7 +126,7 @@ func TestAStopAnswersWhatWasReadAndClosesWhatWaits(t *testing.T) {
 	frame := kmsg.NewRequestFormatter().AppendRequest(nil, kmsg.NewPtrMetadataRequest(), 1)
 	var conns []net.Conn
 	for range 2 {
-		c, err := net.Dial("tcp", s.Addr().String())
+		c, err := net.Dial("tcp", s.listeners[0].Net.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,13 +163,13 @@ func TestAStopAnswersWhatWasReadAndClosesWhatWaits(t *testing.T) {
 func TestARequestSaysWhoSentItAndByWhichListener(t *testing.T) {
 	seen := make(chan [3]string, 1)
 	s := startServer(t, func(cfg *Config) {
-		cfg.Name = "INSIDE"
+		cfg.Listeners[0].Name = "INSIDE"
 		cfg.APIs = []API{{Key: 3, Max: 13, Serve: func(r *Request) {
 			seen <- [3]string{r.Principal(), r.Listener(), r.ClientHost()}
 			r.NoReply()
 		}}}
 	})
-	c, err := net.Dial("tcp", s.Addr().String())
+	c, err := net.Dial("tcp", s.listeners[0].Net.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@
 //
 // # Ownership and goroutines
 //
-// A [Server] owns its listener and its connections. A connection has two
+// A [Server] owns its listeners and its connections. A connection has two
 // goroutines, which live as long as it does: the reader takes frames from the
 // socket and calls the API's handler, and the writer waits for the oldest
 // unanswered request, encodes its response and writes it. No goroutine is

@@ -10,7 +10,7 @@ type Metrics struct {
 	seconds     *prometheus.HistogramVec
 	bytesIn     prometheus.Counter
 	bytesOut    prometheus.Counter
-	connections prometheus.Gauge
+	connections *prometheus.GaugeVec
 	refused     prometheus.Counter
 	closed      *prometheus.CounterVec
 }
@@ -31,9 +31,9 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		bytesOut: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "millrace_broker_sent_bytes_total", Help: "Bytes of response frames sent.",
 		}),
-		connections: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "millrace_broker_connections", Help: "Open client connections.",
-		}),
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "millrace_broker_connections", Help: "Open client connections, by listener.",
+		}, []string{"listener"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "millrace_broker_connections_refused_total", Help: "Connections closed at once because connections_max was reached.",
 		}),

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,10 +10,8 @@ import (
 
 // Config of a Server.
 type Config struct {
-	// Name of the listener, for instance PLAINTEXT.
-	Name string
-	// Listener accepts the connections; the server closes it.
-	Listener net.Listener
+	// Listeners accept the connections; there is at least one.
+	Listeners []Listener
 	// APIs that are answered.
 	APIs []API
 	// RequestMax is the largest frame; Budget bounds what is in work.
@@ -31,14 +27,15 @@ type Config struct {
 
 // Server accepts connections and serves them. Run may be called once.
 type Server struct {
-	cfg      Config
-	apis     map[int16]*api
-	budget   *Budget
-	buffers  buffers
-	metrics  *Metrics
-	log      *throttledLog
-	smallMax int64 // largest frame of an API that is not Large
-	encoders chan struct{}
+	cfg       Config
+	listeners []*listener
+	apis      map[int16]*api
+	budget    *Budget
+	buffers   buffers
+	metrics   *Metrics
+	log       *throttledLog
+	smallMax  int64 // largest frame of an API that is not Large
+	encoders  chan struct{}
 
 	draining chan struct{} // closed when the node stops
 	cut      chan struct{} // closed when it no longer waits for answers
@@ -60,6 +57,9 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.RequestMax > cfg.Budget.Max() {
 		return nil, fmt.Errorf("request_max (%d bytes) must not be larger than request_memory (%d bytes)", cfg.RequestMax, cfg.Budget.Max())
 	}
+	for _, l := range cfg.Listeners {
+		s.listeners = append(s.listeners, newListener(l, cfg.Metrics))
+	}
 	for _, a := range cfg.APIs {
 		if s.apis[a.Key] != nil {
 			return nil, fmt.Errorf("API key %d is given twice", a.Key)
@@ -73,53 +73,8 @@ func NewServer(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Addr returns the address that is listened on.
-func (s *Server) Addr() net.Addr { return s.cfg.Listener.Addr() }
-
-// Run serves until ctx ends; then it stops accepting and reading, answers what
-// can be answered within a few seconds and closes all connections. All
-// goroutines have ended when it returns.
-func (s *Server) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, s.drain)
-	defer stop()
-	err := s.acceptLoop()
-	s.drain()
-	s.awaitConns()
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-func (s *Server) acceptLoop() error {
-	backoff := time.Duration(0)
-	for {
-		nc, err := s.cfg.Listener.Accept()
-		if err == nil {
-			backoff = 0
-			s.serveConn(nc)
-			continue
-		}
-		if s.isDraining() {
-			return nil
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return fmt.Errorf("accept: %w", err)
-		}
-		// Out of descriptors, for instance: others may be closed meanwhile.
-		backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
-		s.cfg.Logger.Warn("accept failed", "error", err, "retry_in", backoff)
-		timer := time.NewTimer(backoff)
-		select {
-		case <-timer.C:
-		case <-s.draining:
-			timer.Stop()
-		}
-	}
-}
-
-func (s *Server) serveConn(nc net.Conn) {
-	c := newConn(s, nc)
+func (s *Server) serveConn(l *listener, nc net.Conn) {
+	c := newConn(s, l, nc)
 	s.mu.Lock()
 	if len(s.conns) >= s.cfg.ConnectionsMax {
 		s.mu.Unlock()
@@ -129,7 +84,7 @@ func (s *Server) serveConn(nc net.Conn) {
 	}
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
-	s.metrics.connections.Inc()
+	l.connections.Inc()
 	s.wg.Add(2)
 	go func() {
 		defer s.wg.Done()
@@ -141,7 +96,7 @@ func (s *Server) serveConn(nc net.Conn) {
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
-		s.metrics.connections.Dec()
+		l.connections.Dec()
 	}()
 }
 
@@ -164,9 +119,7 @@ func (s *Server) drain() {
 	default:
 	}
 	close(s.draining)
-	if err := s.cfg.Listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		s.cfg.Logger.Debug("close listener failed", "error", err)
-	}
+	s.closeListeners()
 	for c := range s.conns {
 		c.stopReading()
 	}

@@ -65,10 +65,8 @@ func (g *Globals) kafka() (configs.Kafka, error) {
 	case len(g.Brokers) > 0:
 		k.Brokers = g.Brokers
 	case len(k.Brokers) > 0:
-	case cfg.Broker.Advertised != "":
-		k.Brokers = []string{cfg.Broker.Advertised}
 	default:
-		k.Brokers = []string{configs.Reachable(cfg.Broker.Listen)}
+		k.Brokers = []string{cfg.Broker.ClientAddress()}
 	}
 	for _, b := range k.Brokers {
 		if !strings.Contains(b, ":") {

@@ -148,11 +148,7 @@ func (s *Server) openSearch() error {
 // in another process with the same configuration.
 func (s *Server) findNeighbours() error {
 	if len(s.cfg.Kafka.Brokers) == 0 {
-		addr := s.cfg.Broker.Advertised
-		if addr == "" {
-			addr = configs.Reachable(s.cfg.Broker.Listen)
-		}
-		s.cfg.Kafka.Brokers = []string{addr}
+		s.cfg.Kafka.Brokers = []string{s.cfg.Broker.ClientAddress()}
 	}
 	if len(s.cfg.Elasticsearch.Addresses) == 0 {
 		s.cfg.Elasticsearch.Addresses = []string{"http://" + configs.Reachable(s.cfg.Search.Listen)}
