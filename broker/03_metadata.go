@@ -1,11 +1,13 @@
 package broker
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -22,6 +24,9 @@ import (
 // * A topic that is asked for by an id that does not exist is
 //   UNKNOWN_TOPIC_ID with a null name.
 // * The response is built when it is written, because it may be large.
+// * Topics that the client may not describe are left out of all topics, and are
+//   TOPIC_AUTHORIZATION_FAILED, whether they exist or not, when they are asked
+//   for. A topic is made for who may create it, or any topic.
 //
 // KIPs:
 // * KIP-4: controller, rack, internal topics (v1), cluster id (v2)
@@ -38,13 +43,12 @@ func (n *Node) serveMetadata(r *wire.Request) {
 		return
 	}
 	req := decoded.(*kmsg.MetadataRequest)
-	created := n.autoCreate(req)
-	conn := r.Conn
-	r.ReplyFunc(func() kmsg.Response { return n.metadata(conn, req, created) })
+	failed := n.autoCreate(r, req)
+	r.ReplyFunc(func() kmsg.Response { return n.metadata(r, req, failed) })
 }
 
 // autoCreate makes the topics that are missing and returns why some were not made.
-func (n *Node) autoCreate(req *kmsg.MetadataRequest) map[string]error {
+func (n *Node) autoCreate(r *wire.Request, req *kmsg.MetadataRequest) map[string]error {
 	if !n.cfg.AutoCreateTopics || req.Version >= 4 && !req.AllowAutoTopicCreation {
 		return nil
 	}
@@ -53,7 +57,10 @@ func (n *Node) autoCreate(req *kmsg.MetadataRequest) map[string]error {
 		if t.Topic == nil || t.TopicID != [16]byte{} || n.topics.byName(*t.Topic) != nil {
 			continue
 		}
-		if err := n.autoCreateTopic(*t.Topic); err != nil && codeOf(err) != kerr.TopicAlreadyExists.Code {
+		if !n.authorize(r, acl.Describe, acl.Topic(*t.Topic)) {
+			continue // that it does not exist is not for this client to know
+		}
+		if err := n.autoCreateFor(r, *t.Topic); err != nil && codeOf(err) != kerr.TopicAlreadyExists.Code {
 			if failed == nil {
 				failed = make(map[string]error)
 			}
@@ -61,6 +68,14 @@ func (n *Node) autoCreate(req *kmsg.MetadataRequest) map[string]error {
 		}
 	}
 	return failed
+}
+
+// autoCreateFor makes a topic if the client may.
+func (n *Node) autoCreateFor(r *wire.Request, name string) error {
+	if !n.mayDo(r, acl.Create, acl.Cluster()) && !n.authorize(r, acl.Create, acl.Topic(name)) {
+		return kerr.TopicAuthorizationFailed
+	}
+	return n.autoCreateTopic(name)
 }
 
 func (n *Node) autoCreateTopic(name string) error {
@@ -74,12 +89,12 @@ func (n *Node) autoCreateTopic(name string) error {
 	return err
 }
 
-func (n *Node) metadata(conn *wire.Conn, req *kmsg.MetadataRequest, failed map[string]error) *kmsg.MetadataResponse {
+func (n *Node) metadata(r *wire.Request, req *kmsg.MetadataRequest, failed map[string]error) *kmsg.MetadataResponse {
 	resp := newResponse[*kmsg.MetadataResponse](req)
 	image := n.meta.Image()
 	for _, b := range image.Brokers() {
 		broker := kmsg.NewMetadataResponseBroker()
-		at, ok := endpointFor(b, conn)
+		at, ok := endpointFor(b, r.Conn)
 		if !ok {
 			continue
 		}
@@ -87,17 +102,19 @@ func (n *Node) metadata(conn *wire.Conn, req *kmsg.MetadataRequest, failed map[s
 		resp.Brokers = append(resp.Brokers, broker)
 	}
 	resp.ClusterID, resp.ControllerID = &image.ClusterID, n.cfg.NodeID
-	resp.AuthorizedOperations = operationsIf(req.IncludeClusterAuthorizedOperations, clusterOperations)
+	resp.AuthorizedOperations = n.clusterOperationsIf(req.IncludeClusterAuthorizedOperations, r)
 	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
 		resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(image.TopicNames()))
 		for _, name := range image.TopicNames() {
-			resp.Topics = append(resp.Topics, n.metadataTopic(req, image.Topic(name)))
+			if n.mayDo(r, acl.Describe, acl.Topic(name)) {
+				resp.Topics = append(resp.Topics, n.metadataTopic(r, req, image.Topic(name)))
+			}
 		}
 		return resp
 	}
 	resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(req.Topics))
 	for _, rt := range req.Topics {
-		resp.Topics = append(resp.Topics, n.metadataOf(req, image, rt, failed))
+		resp.Topics = append(resp.Topics, n.metadataOf(r, req, image, rt, failed))
 	}
 	return resp
 }
@@ -110,26 +127,32 @@ func rackOf(b *metadata.Broker) *string {
 }
 
 // metadataOf describes a topic that was asked for.
-func (n *Node) metadataOf(req *kmsg.MetadataRequest, image *metadata.Image, rt kmsg.MetadataRequestTopic, failed map[string]error) kmsg.MetadataResponseTopic {
+func (n *Node) metadataOf(r *wire.Request, req *kmsg.MetadataRequest, image *metadata.Image, rt kmsg.MetadataRequestTopic, failed map[string]error) kmsg.MetadataResponseTopic {
 	missing := kmsg.NewMetadataResponseTopic()
-	missing.AuthorizedOperations = operationsIf(req.IncludeTopicAuthorizedOperations, topicOperations)
+	missing.AuthorizedOperations = operationsNotAsked
 	missing.Partitions = []kmsg.MetadataResponseTopicPartition{}
 	missing.Topic, missing.TopicID = rt.Topic, rt.TopicID
 	switch {
 	case rt.TopicID != [16]byte{}:
-		if t := image.TopicByID(rt.TopicID); t != nil {
-			return n.metadataTopic(req, t)
+		t := image.TopicByID(rt.TopicID)
+		if t != nil && n.authorize(r, acl.Describe, acl.Topic(t.Name)) {
+			return n.metadataTopic(r, req, t)
 		}
 		missing.Topic, missing.ErrorCode = nil, kerr.UnknownTopicID.Code
+		if t != nil {
+			missing.ErrorCode = kerr.TopicAuthorizationFailed.Code
+		}
 		if req.Version < 12 {
 			empty := ""
 			missing.Topic = &empty
 		}
 	case rt.Topic == nil:
 		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
+	case !n.authorize(r, acl.Describe, acl.Topic(*rt.Topic)):
+		missing.ErrorCode = kerr.TopicAuthorizationFailed.Code
 	default:
 		if t := image.Topic(*rt.Topic); t != nil {
-			return n.metadataTopic(req, t)
+			return n.metadataTopic(r, req, t)
 		}
 		err := failed[*rt.Topic]
 		if err == nil {
@@ -140,16 +163,19 @@ func (n *Node) metadataOf(req *kmsg.MetadataRequest, image *metadata.Image, rt k
 		}
 		missing.ErrorCode = codeOf(err)
 		missing.IsInternal = isInternalName(*rt.Topic)
+		if !errors.Is(err, kerr.TopicAuthorizationFailed) {
+			missing.AuthorizedOperations = n.operationsIf(req.IncludeTopicAuthorizedOperations, r, acl.Topic(*rt.Topic))
+		}
 	}
 	return missing
 }
 
 func isInternalName(name string) bool { return name == offsetsTopic || name == transactionTopic }
 
-func (n *Node) metadataTopic(req *kmsg.MetadataRequest, t *metadata.Topic) kmsg.MetadataResponseTopic {
+func (n *Node) metadataTopic(r *wire.Request, req *kmsg.MetadataRequest, t *metadata.Topic) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic, out.TopicID, out.IsInternal = &t.Name, t.ID, t.Internal
-	out.AuthorizedOperations = operationsIf(req.IncludeTopicAuthorizedOperations, topicOperations)
+	out.AuthorizedOperations = n.operationsIf(req.IncludeTopicAuthorizedOperations, r, acl.Topic(t.Name))
 	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
 	for i, p := range t.Partitions {
 		q := kmsg.NewMetadataResponseTopicPartition()

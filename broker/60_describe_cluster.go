@@ -39,7 +39,7 @@ func (n *Node) describeCluster(r *wire.Request, req *kmsg.DescribeClusterRequest
 	}
 	image := n.meta.Image()
 	resp.ClusterID, resp.ControllerID = image.ClusterID, n.cfg.NodeID
-	resp.ClusterAuthorizedOperations = operationsIf(req.IncludeClusterAuthorizedOperations, clusterOperations)
+	resp.ClusterAuthorizedOperations = n.clusterOperationsIf(req.IncludeClusterAuthorizedOperations, r)
 	for _, b := range image.Brokers() {
 		out := kmsg.NewDescribeClusterResponseBroker()
 		at, ok := endpointFor(b, r.Conn)

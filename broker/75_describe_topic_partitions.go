@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -17,6 +18,8 @@ import (
 // * Topics in the order of their names, all if none are named, from the
 //   cursor on, and at most the limit of partitions (2,000 at most); what is
 //   left is pointed at by the next cursor.
+// * Topics that the client may not describe are left out, or, when they are
+//   named, TOPIC_AUTHORIZATION_FAILED.
 // * There are no eligible leader replicas besides the in-sync ones.
 //
 // KIPs:
@@ -24,7 +27,7 @@ import (
 
 const describePartitionsMax = 2000
 
-func (n *Node) describeTopicPartitions(_ *wire.Request, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
+func (n *Node) describeTopicPartitions(r *wire.Request, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
 	resp := newResponse[*kmsg.DescribeTopicPartitionsResponse](req)
 	resp.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{}
 	image := n.meta.Image()
@@ -54,7 +57,17 @@ func (n *Node) describeTopicPartitions(_ *wire.Request, req *kmsg.DescribeTopicP
 			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name}
 			return resp
 		}
+		if !named && !n.mayDo(r, acl.Describe, acl.Topic(name)) {
+			first = 0
+			continue
+		}
+		if named && !n.authorize(r, acl.Describe, acl.Topic(name)) {
+			first = 0
+			resp.Topics = append(resp.Topics, undescribedTopic(name))
+			continue
+		}
 		topic, next := describePartitions(image, name, first, left)
+		topic.AuthorizedOperations = n.authorizedOperations(r, acl.Topic(name))
 		first = 0
 		left -= len(topic.Partitions)
 		resp.Topics = append(resp.Topics, topic)
@@ -66,13 +79,21 @@ func (n *Node) describeTopicPartitions(_ *wire.Request, req *kmsg.DescribeTopicP
 	return resp
 }
 
+// undescribedTopic says nothing about a topic, not even whether it exists.
+func undescribedTopic(name string) kmsg.DescribeTopicPartitionsResponseTopic {
+	topic := kmsg.NewDescribeTopicPartitionsResponseTopic()
+	topic.Topic, topic.ErrorCode = &name, kerr.TopicAuthorizationFailed.Code
+	topic.AuthorizedOperations = operationsNotAsked
+	topic.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
+	return topic
+}
+
 // describePartitions describes at most limit partitions from first on; next is
 // the first that was left out, 0 if none was.
 func describePartitions(image *metadata.Image, name string, first, limit int) (topic kmsg.DescribeTopicPartitionsResponseTopic, next int) {
 	topic = kmsg.NewDescribeTopicPartitionsResponseTopic()
 	topic.Topic = &name
 	topic.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
-	topic.AuthorizedOperations = topicOperations
 	t := image.Topic(name)
 	if t == nil {
 		topic.ErrorCode = kerr.UnknownTopicOrPartition.Code

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/groups"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/storage"
@@ -51,6 +52,8 @@ type Node struct {
 	configs        *configTables
 	groups         *groups.Coordinator
 	ids            producerIDs
+	authorizer     *acl.Authorizer // nil when none is configured
+	denials        *denials
 	fresh          bool // the metadata was empty at this start
 
 	produceTasks produceTasks
@@ -80,6 +83,9 @@ func (n *Node) open(reg prometheus.Registerer) error {
 	}
 	fs := vfs.OS()
 	var err error
+	if n.denials, err = newDenials(n.log, reg); err != nil {
+		return err
+	}
 	if n.lock, err = lockDir(fs, n.dir); err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ type Image struct {
 	names   []string                       // of topics, sorted
 	// features are finalized levels by name; the map is never changed.
 	features map[string]int16
+	acls     aclSet
 }
 
 type resource struct{ kind, name string }
@@ -101,6 +102,7 @@ func newImage() *Image {
 	return &Image{
 		topics: map[string]*Topic{}, ids: map[TopicID]*Topic{},
 		brokers: map[int32]*Broker{}, configs: map[resource]map[string]string{},
+		acls: newACLSet(),
 	}
 }
 
@@ -160,15 +162,29 @@ func (i *Image) next(index int64, records []Record) (*Image, error) {
 		Index: index, ClusterID: i.ClusterID, NextProducerID: i.NextProducerID,
 		topics: maps.Clone(i.topics), ids: maps.Clone(i.ids),
 		brokers: maps.Clone(i.brokers), configs: maps.Clone(i.configs), names: i.names,
-		features: i.features,
+		features: i.features, acls: i.acls.share(),
 	}
-	for _, r := range records {
-		if err := r.apply(n); err != nil {
-			return nil, err
-		}
+	if err := n.advance(index, records); err != nil {
+		return nil, err
 	}
+	n.seal()
 	return n, nil
 }
+
+// advance applies records to an image that nobody else has yet; seal must follow
+// before it is published. After an error the image is of no use.
+func (i *Image) advance(index int64, records []Record) error {
+	i.Index = index
+	for _, r := range records {
+		if err := r.apply(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seal finishes an image before it is published.
+func (i *Image) seal() { i.acls.seal() }
 
 // setTopic puts t, which nobody else has yet, in the place of its older self.
 func (i *Image) setTopic(t *Topic) {

@@ -78,6 +78,17 @@ type ConfigRecord struct {
 	Value *string `json:"value"`
 }
 
+// ACLRecord adds an access control entry.
+type ACLRecord struct {
+	ID TopicID `json:"id"`
+	ACL
+}
+
+// ACLRemovedRecord removes an access control entry.
+type ACLRemovedRecord struct {
+	ID TopicID `json:"id"`
+}
+
 // ProducerIDsRecord says that all producer ids below Next have been given out.
 type ProducerIDsRecord struct {
 	Next int64 `json:"next"`
@@ -89,7 +100,7 @@ var errRecord = errors.New("metadata record does not fit")
 func newRecord(kind string) Record {
 	for _, r := range []Record{
 		&ClusterRecord{}, &BrokerRecord{}, &TopicRecord{}, &PartitionsRecord{},
-		&TopicRemovedRecord{}, &ConfigRecord{}, &ProducerIDsRecord{}, &FeatureRecord{}, &snapshotRecord{},
+		&TopicRemovedRecord{}, &ConfigRecord{}, &ACLRecord{}, &ACLRemovedRecord{}, &ProducerIDsRecord{}, &FeatureRecord{}, &snapshotRecord{},
 	} {
 		if r.recordType() == kind {
 			return r
@@ -140,4 +151,6 @@ func (*TopicRecord) recordType() string        { return "topic" }
 func (*PartitionsRecord) recordType() string   { return "partitions" }
 func (*TopicRemovedRecord) recordType() string { return "topic_removed" }
 func (*ConfigRecord) recordType() string       { return "config" }
+func (*ACLRecord) recordType() string          { return "acl" }
+func (*ACLRemovedRecord) recordType() string   { return "acl_removed" }
 func (*ProducerIDsRecord) recordType() string  { return "producer_ids" }

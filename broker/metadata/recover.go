@@ -39,6 +39,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
+	image.seal()
 	s.image.Store(image)
 	return s.removeBefore(base, math.MaxInt64)
 }
@@ -112,6 +113,8 @@ func (s *Store) replayLog(image *Image, base int64) (*Image, error) {
 	return image, nil
 }
 
+// replay applies commits to image, which nobody else has yet, in place: a copy for each
+// would make the start slow.
 func (s *Store) replay(image *Image, name string, content []byte) (*Image, error) {
 	for int(s.end) < len(content) {
 		rest := content[s.end:]
@@ -129,7 +132,7 @@ func (s *Store) replay(image *Image, name string, content []byte) (*Image, error
 		if err != nil {
 			return nil, &CorruptionError{File: name, Position: s.end, Reason: err.Error()}
 		}
-		if image, err = image.next(index, records); err != nil {
+		if err := image.advance(index, records); err != nil {
 			return nil, &CorruptionError{File: name, Position: s.end, Reason: err.Error()}
 		}
 		s.end += int64(n)

@@ -13,6 +13,7 @@ type snapshotRecord struct {
 	Brokers        []*Broker         `json:"brokers"`
 	Configs        []resourceConfigs `json:"configs"`
 	Features       map[string]int16  `json:"features,omitempty"`
+	ACLs           []ACLRecord       `json:"acls,omitempty"`
 }
 
 type resourceConfigs struct {
@@ -35,6 +36,7 @@ func (i *Image) snapshot() *snapshotRecord {
 	slices.SortFunc(r.Configs, func(a, b resourceConfigs) int {
 		return slices.Compare([]string{a.Kind, a.Name}, []string{b.Kind, b.Name})
 	})
+	r.ACLs = i.acls.records()
 	return r
 }
 
@@ -60,6 +62,11 @@ func (r *snapshotRecord) apply(i *Image) error {
 	i.features = r.Features
 	for _, c := range r.Configs {
 		i.configs[resource{c.Kind, c.Name}] = c.Values
+	}
+	for _, a := range r.ACLs {
+		if err := a.apply(i); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ type Server struct {
 	budget    *Budget
 	buffers   buffers
 	metrics   *Metrics
-	log       *throttledLog
+	log       *ThrottledLog
 	smallMax  int64 // largest frame of an API that is not Large
 	encoders  chan struct{}
 
@@ -48,7 +48,7 @@ type Server struct {
 // NewServer checks the table of APIs.
 func NewServer(cfg Config) (*Server, error) {
 	s := &Server{
-		cfg: cfg, budget: cfg.Budget, metrics: cfg.Metrics, log: newThrottledLog(cfg.Logger),
+		cfg: cfg, budget: cfg.Budget, metrics: cfg.Metrics, log: NewThrottledLog(cfg.Logger),
 		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}),
 		encoders: make(chan struct{}, encodersMax),
 		draining: make(chan struct{}), cut: make(chan struct{}),

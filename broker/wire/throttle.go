@@ -11,9 +11,10 @@ const (
 	logKeysMax  = 1024
 )
 
-// throttledLog writes at most one line per key and interval, so that a hostile
+// ThrottledLog writes at most one line per key and interval, so that a hostile
 // or broken client cannot fill the log; the next line says how many were left out.
-type throttledLog struct {
+// Safe for concurrent use.
+type ThrottledLog struct {
 	log *slog.Logger
 	now func() time.Time
 
@@ -26,22 +27,23 @@ type throttledKey struct {
 	omitted int
 }
 
-func newThrottledLog(log *slog.Logger) *throttledLog {
-	return &throttledLog{log: log, now: time.Now, keys: make(map[string]*throttledKey)}
+// NewThrottledLog returns a log without any keys yet.
+func NewThrottledLog(log *slog.Logger) *ThrottledLog {
+	return &ThrottledLog{log: log, now: time.Now, keys: make(map[string]*throttledKey)}
 }
 
 // connectionClosed tells why the node closed a connection.
-func (t *throttledLog) connectionClosed(host string, c *Conn, err error) {
-	omitted, ok := t.admit(host)
+func (t *ThrottledLog) connectionClosed(host string, c *Conn, err error) {
+	omitted, ok := t.Admit(host)
 	if !ok {
 		return
 	}
 	t.log.Warn("connection closed", "remote", c.RemoteAddr(), "client_id", c.ClientID(), "error", err, "omitted", omitted)
 }
 
-// admit reports whether a line for key may be written now and how many were
+// Admit reports whether a line for key may be written now and how many were
 // left out before it.
-func (t *throttledLog) admit(key string) (omitted int, ok bool) {
+func (t *ThrottledLog) Admit(key string) (omitted int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
