@@ -33,6 +33,7 @@ type topicSpec struct {
 // topics that are no more, and opens or makes the others.
 func (n *Node) reconcile() error {
 	image := n.meta.Image()
+	var strays []storage.TopicPartition
 	for _, l := range n.store.Logs() {
 		t := image.Topic(l.ID().Topic)
 		if t != nil && int(l.ID().Partition) < len(t.Partitions) && t.ID == l.TopicID() {
@@ -44,9 +45,10 @@ func (n *Node) reconcile() error {
 			continue
 		}
 		n.log.Info("log without a topic removed", "topic", l.ID().Topic, "partition", l.ID().Partition)
-		if err := n.store.DeleteLog(l.ID()); err != nil {
-			return fmt.Errorf("remove log %s: %w", l.ID(), err)
-		}
+		strays = append(strays, l.ID())
+	}
+	if err := n.store.DeleteLogs(strays); err != nil {
+		return fmt.Errorf("remove logs: %w", err)
 	}
 	for _, name := range image.TopicNames() {
 		s, err := n.openTopic(image, image.Topic(name))
@@ -62,17 +64,12 @@ func (n *Node) reconcile() error {
 // offline; the errors are returned together.
 func (n *Node) openTopic(image *metadata.Image, t *metadata.Topic) (*topicState, error) {
 	cfg := n.logConfig(image, t)
-	s := &topicState{name: t.Name, id: t.ID, internal: t.Internal, logs: make([]*storage.Log, len(t.Partitions))}
-	var errs []error
+	specs := make([]storage.LogSpec, len(t.Partitions))
 	for i, p := range t.Partitions {
-		l, err := n.store.CreateLog(storage.TopicPartition{Topic: t.Name, Partition: int32(i)}, t.ID, cfg, p.LeaderEpoch)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.logs[i] = l
+		specs[i] = storage.LogSpec{ID: storage.TopicPartition{Topic: t.Name, Partition: int32(i)}, TopicID: t.ID, LeaderEpoch: p.LeaderEpoch}
 	}
-	return s, errors.Join(errs...)
+	logs, err := n.store.CreateLogs(specs, cfg)
+	return &topicState{name: t.Name, id: t.ID, internal: t.Internal, logs: logs}, err
 }
 
 // createTopic makes a topic; a *kerr.Error or *apiError says why it does not.
@@ -198,13 +195,13 @@ func (n *Node) dropTopic(s *topicState) error {
 		return err
 	}
 	n.topics.remove(s)
-	var errs []error
+	ids := make([]storage.TopicPartition, 0, len(s.logs))
 	for i, l := range s.logs {
 		if l != nil {
-			errs = append(errs, n.store.DeleteLog(storage.TopicPartition{Topic: s.name, Partition: int32(i)}))
+			ids = append(ids, storage.TopicPartition{Topic: s.name, Partition: int32(i)})
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := n.store.DeleteLogs(ids); err != nil {
 		// The topic is gone; its files go at the next start.
 		n.log.Error("log of a deleted topic not removed", "topic", s.name, "error", err)
 	}

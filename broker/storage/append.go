@@ -207,7 +207,7 @@ func (l *Log) roll() (*segment, error) {
 	next = append(append(next, list...), seg)
 	l.segments.Store(&next)
 	l.dirChanged = true
-	l.rolled.Store(true)
+	l.checkpointSoon()
 	l.store.wakeMaintenance()
 	return seg, nil
 }
@@ -249,7 +249,7 @@ func (l *Log) writeFailed(err error) error {
 // syncFailed takes the log offline, unless the file could only not be opened.
 func (l *Log) syncFailed(seg *segment, err error) error {
 	if isNoFiles(err) {
-		l.rolled.Store(true) // the next look at what is due tries again
+		l.checkpointSoon() // which tries again
 		return fmt.Errorf("%w: %w", ErrNoDescriptors, err)
 	}
 	return l.fail(fmt.Errorf("sync %s: %w", seg.path(suffixLog), err))
@@ -274,5 +274,5 @@ func (l *Log) apply(seg *segment, batches []byte, cfg *LogConfig, nowMs int64) {
 		rest = rest[len(b.Raw):]
 	}
 	seg.size.Store(position)
-	l.bytesSinceCheckpoint.Add(int64(len(batches)))
+	l.grew(int64(len(batches)))
 }

@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
 // checkpointWriter writes the three offset checkpoints of the data directory,
 // each only when its content has changed.
 type checkpointWriter struct {
-	mu   sync.Mutex
-	last map[string][]byte // by file name, as written; protected by mu
+	// stale is set when an offset has moved or a log has come or gone since
+	// the last write.
+	stale atomic.Bool
+	mu    sync.Mutex
+	last  map[string][]byte // by file name, as written; protected by mu
 }
 
 // writeCheckpoints makes recovery points, log starts and high watermarks
@@ -20,23 +25,30 @@ type checkpointWriter struct {
 func (s *Store) writeCheckpoints() error {
 	s.checkpoints.mu.Lock()
 	defer s.checkpoints.mu.Unlock()
-	points, starts, hws := map[TopicPartition]int64{}, map[TopicPartition]int64{}, map[TopicPartition]int64{}
-	for _, l := range s.Logs() {
-		points[l.id] = l.recoveryPoint.Load()
-		hws[l.id] = l.hw.Load()
-		if start := max(l.logStart.Load(), l.pendingLogStart.Load()); start > 0 {
-			starts[l.id] = start
-		}
+	s.checkpoints.stale.Store(false) // first: what moves from now on is for the next time
+	logs := s.sorted()
+	err := errors.Join(
+		s.writeCheckpoint(fileRecoveryPoints, logs, (*Log).RecoveryPoint),
+		s.writeCheckpoint(fileLogStarts, logs, (*Log).startToSave),
+		s.writeCheckpoint(fileHighWatermarks, logs, (*Log).HighWatermark))
+	if err != nil {
+		s.checkpoints.stale.Store(true)
 	}
-	return errors.Join(
-		s.writeCheckpoint(fileRecoveryPoints, points),
-		s.writeCheckpoint(fileLogStarts, starts),
-		s.writeCheckpoint(fileHighWatermarks, hws))
+	return err
 }
 
-func (s *Store) writeCheckpoint(name string, offsets map[TopicPartition]int64) error {
-	content := formatOffsets(offsets)
-	if bytes.Equal(content, s.checkpoints.last[name]) {
+// startToSave is -1 for a log that begins at 0: Kafka leaves those out.
+func (l *Log) startToSave() int64 {
+	if start := max(l.logStart.Load(), l.pendingLogStart.Load()); start > 0 {
+		return start
+	}
+	return -1
+}
+
+func (s *Store) writeCheckpoint(name string, logs []*Log, offset func(*Log) int64) error {
+	last := s.checkpoints.last[name]
+	content := offsetsOf(logs, offset, len(last))
+	if bytes.Equal(content, last) {
 		return nil
 	}
 	if err := writeFile(s.fs, filepath.Join(s.cfg.Dir, name), content, true); err != nil {
@@ -47,4 +59,21 @@ func (s *Store) writeCheckpoint(name string, offsets map[TopicPartition]int64) e
 	}
 	s.checkpoints.last[name] = content
 	return nil
+}
+
+// offsetsOf writes an offset checkpoint, as formatOffsets does, without the
+// logs whose offset is negative. size is about how long it will be.
+func offsetsOf(logs []*Log, offset func(*Log) int64, size int) []byte {
+	lines, n := make([]byte, 0, size+64), 0
+	for _, l := range logs {
+		at := offset(l)
+		if at < 0 {
+			continue
+		}
+		lines = append(append(lines, l.id.Topic...), ' ')
+		lines = append(strconv.AppendInt(lines, int64(l.id.Partition), 10), ' ')
+		lines = append(strconv.AppendInt(lines, at, 10), '\n')
+		n++
+	}
+	return append(fmt.Appendf(make([]byte, 0, len(lines)+16), "%s\n%d\n", checkpointVersion, n), lines...)
 }

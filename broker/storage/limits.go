@@ -25,6 +25,9 @@ const (
 	// checkpointBytes is how much a log grows before its recovery point is
 	// advanced, and so about how much is read after a crash.
 	checkpointBytes = 16 << 20
+	// unsavedBytesMax bounds the same over all logs: beyond it the recovery
+	// points of those that have grown most are advanced until half is left.
+	unsavedBytesMax = 256 << 20
 	// checkpointAge is how long a log that has grown less waits.
 	checkpointAge = time.Minute
 
@@ -33,8 +36,10 @@ const (
 
 	// flushParallelMax bounds the fdatasync calls that run at once.
 	flushParallelMax = 8
-	// openParallelMax bounds the logs that are recovered at once.
-	openParallelMax = 4
+	// openParallelMax bounds the logs that are recovered at once, and
+	// createParallelMax those that are made: enough to let their syncs share a
+	// commit of the file system's journal.
+	openParallelMax, createParallelMax = 32, 32
 
 	// readBytesMax bounds one read, whatever the caller asks for; only a single
 	// batch may be larger.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"sync"
@@ -48,6 +49,7 @@ type Log struct {
 	bytesSinceCheckpoint       atomic.Int64
 	lastCheckpointMs           atomic.Int64
 	rolled                     atomic.Bool
+	grown                      atomic.Bool // it waits in the store's grownLogs
 	pendingLogStart            atomic.Int64
 
 	failure atomic.Pointer[failure]
@@ -180,6 +182,14 @@ func (l *Log) fail(err error) error {
 		l.waiters.failAll(offline)
 	}
 	return l.Err()
+}
+
+// delete is the end of a log whose directory is gone, also of one that was offline.
+func (l *Log) delete() {
+	if old := l.failure.Swap(&failure{ErrDeleted}); old != nil && errors.Is(old.err, ErrOffline) {
+		l.store.metrics.offlineLogs.Dec()
+	}
+	l.waiters.failAll(ErrDeleted)
 }
 
 // end of life without damage: deleted or closed.

@@ -170,7 +170,6 @@ func (s *Store) openLogs(clean bool, points, starts map[TopicPartition]int64) er
 		})
 	}
 	wg.Wait()
-	s.metrics.logs.Set(float64(len(s.logs)))
 	return nil
 }
 
@@ -181,9 +180,7 @@ func (s *Store) openLog(id TopicPartition, in saved) {
 	if err == nil {
 		err = l.recover(in)
 	}
-	s.mu.Lock()
-	s.logs[id] = l
-	s.mu.Unlock()
+	s.change(func(all map[TopicPartition]*Log) { all[id] = l })
 	if err != nil {
 		// What the checkpoints say of this log must outlive its being offline.
 		l.recoveryPoint.Store(in.point)

@@ -31,6 +31,7 @@ func (l *Log) checkpointLocked(flush func() error) error {
 	l.rolled.Store(false)
 	l.lastCheckpointMs.Store(l.store.nowMs())
 	grown := l.bytesSinceCheckpoint.Swap(0)
+	l.store.grown.bytes.Add(-grown)
 	l.mu.Lock()
 	end, list := l.end.Load(), l.list()
 	if grown == 0 && end == l.recoveryPoint.Load() && len(l.pendingSnapshots) == 0 {
@@ -40,13 +41,14 @@ func (l *Log) checkpointLocked(flush func() error) error {
 	snapshots := append(slices.Clone(l.pendingSnapshots), pendingSnapshot{end, l.producers.snapshot()})
 	l.mu.Unlock()
 	if err := l.persist(flush, list, snapshots); err != nil {
-		l.bytesSinceCheckpoint.Add(grown + 1)
+		l.grew(grown + 1)
 		return err
 	}
 	l.mu.Lock()
 	l.pendingSnapshots = slices.Clone(l.pendingSnapshots[len(snapshots)-1:])
 	l.mu.Unlock()
 	l.recoveryPoint.Store(end)
+	l.store.checkpoints.stale.Store(true)
 	return l.removeStraySnapshots(end)
 }
 

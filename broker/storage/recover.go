@@ -275,9 +275,9 @@ func (r *recovery) finish(end int64) error {
 		if err := l.store.fs.SyncDir(l.dir); err != nil {
 			return err
 		}
-		l.bytesSinceCheckpoint.Store(1)
+		l.grew(1)
+		l.checkpointSoon()
 	}
-	l.rolled.Store(r.scanned)
 	l.lastCheckpointMs.Store(l.store.nowMs())
 	l.flushed.Store(end)
 	l.hw.Store(end)

@@ -169,6 +169,7 @@ func (l *Log) startAt(offset int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if raise(&l.logStart, offset) {
+		l.store.checkpoints.stale.Store(true)
 		l.epochs.truncateStart(offset)
 	}
 }

@@ -1,11 +1,13 @@
 package storage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +26,7 @@ type Store struct {
 	lock    io.Closer
 
 	flusher flusher
+	grown   grownLogs
 	handles handleCache
 	tails   tailCache
 	buffers bufferPools
@@ -33,41 +36,13 @@ type Store struct {
 	closed   bool // protected by createMu
 	mu       sync.RWMutex
 	logs     map[TopicPartition]*Log // protected by mu
+	inOrder  []*Log                  // all logs, sorted; nil after a change; protected by mu
 
 	checkpoints checkpointWriter
 
 	maintain   chan struct{} // holds one wake-up
 	stop       chan struct{}
 	background sync.WaitGroup
-}
-
-// CreateLog opens or creates the log of a partition and sets its
-// configuration and leader epoch. A log on disk with another topic id is
-// refused with ErrTopicID, a lower leader epoch with ErrFenced. On return a new log's directory is
-// durable. A log that is offline is returned too: see [Log.Err].
-func (s *Store) CreateLog(id TopicPartition, topicID [16]byte, cfg LogConfig, leaderEpoch int32) (*Log, error) {
-	if err := errors.Join(id.validate(), cfg.Validate()); err != nil {
-		return nil, err
-	}
-	s.createMu.Lock()
-	defer s.createMu.Unlock()
-	if s.closed {
-		return nil, ErrClosed
-	}
-	l, ok := s.Log(id)
-	if !ok {
-		var err error
-		if l, err = s.makeLog(id, topicID); err != nil {
-			return nil, fmt.Errorf("create log %s: %w", id, err)
-		}
-	}
-	if err := l.adopt(topicID); err != nil {
-		return nil, err
-	}
-	if err := l.SetConfig(cfg); err != nil {
-		return nil, err
-	}
-	return l, l.SetLeaderEpoch(leaderEpoch)
 }
 
 // adopt checks the topic id; a log without one, as Kafka before 2.8 left
@@ -87,29 +62,6 @@ func (l *Log) adopt(topicID [16]byte) error {
 	return nil
 }
 
-func (s *Store) makeLog(id TopicPartition, topicID [16]byte) (*Log, error) {
-	dir := filepath.Join(s.cfg.Dir, id.String())
-	if err := s.fs.MkdirAll(dir); err != nil {
-		return nil, err
-	}
-	if err := writeFile(s.fs, filepath.Join(dir, filePartitionMetadata), formatPartitionMetadata(topicID), false); err != nil {
-		return nil, err
-	}
-	l := s.newLog(id, dir)
-	l.topicID = topicID
-	if err := l.recover(saved{clean: true}); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(s.fs.SyncDir(dir), s.fs.SyncDir(s.cfg.Dir)); err != nil {
-		return nil, errors.Join(err, l.closeFiles())
-	}
-	s.mu.Lock()
-	s.logs[id] = l
-	s.metrics.logs.Set(float64(len(s.logs)))
-	s.mu.Unlock()
-	return l, nil
-}
-
 func (s *Store) newLog(id TopicPartition, dir string) *Log {
 	l := &Log{store: s, id: id, dir: dir, producers: newProducers()}
 	l.tail.cache = &s.tails
@@ -126,65 +78,36 @@ func (s *Store) Log(id TopicPartition) (*Log, bool) {
 	return l, ok
 }
 
-// Logs returns all logs, in the order of topic and partition.
-func (s *Store) Logs() []*Log {
-	s.mu.RLock()
-	out := make([]*Log, 0, len(s.logs))
-	for _, l := range s.logs {
-		out = append(out, l)
-	}
-	s.mu.RUnlock()
-	slices.SortFunc(out, func(a, b *Log) int {
-		if c := strings.Compare(a.id.Topic, b.id.Topic); c != 0 {
-			return c
-		}
-		return int(a.id.Partition) - int(b.id.Partition)
-	})
-	return out
-}
+// Logs returns all logs, in the order of topic and partition. The slice is the
+// caller's.
+func (s *Store) Logs() []*Log { return slices.Clone(s.sorted()) }
 
-// DeleteLog removes a log: its directory is renamed (durable on return), then
-// its files are removed in the background. A log that is not there is no error.
-func (s *Store) DeleteLog(id TopicPartition) error {
-	s.createMu.Lock()
-	defer s.createMu.Unlock()
-	if s.closed {
-		return ErrClosed
-	}
-	l, ok := s.Log(id)
-	if !ok {
-		return nil
-	}
-	trash := filepath.Join(s.cfg.Dir, trashName(id))
-	if err := l.remove(trash); err != nil {
-		return fmt.Errorf("delete log %s: %w", id, err)
+// sorted is Logs without a copy: it must not be written to.
+func (s *Store) sorted() []*Log {
+	s.mu.RLock()
+	out := s.inOrder
+	s.mu.RUnlock()
+	if out != nil {
+		return out
 	}
 	s.mu.Lock()
-	delete(s.logs, id)
-	s.metrics.logs.Set(float64(len(s.logs)))
-	s.mu.Unlock()
-	s.background.Go(func() {
-		if err := s.fs.RemoveAll(trash); err != nil {
-			s.log.Warn("a deleted log's files could not be removed; the next start tries again", "dir", trash, "error", err)
-		}
-	})
-	// A log of the same name must not find the old one's offsets.
-	return s.writeCheckpoints()
+	defer s.mu.Unlock()
+	if s.inOrder == nil {
+		s.inOrder = slices.SortedFunc(maps.Values(s.logs), func(a, b *Log) int {
+			return cmp.Or(strings.Compare(a.id.Topic, b.id.Topic), cmp.Compare(a.id.Partition, b.id.Partition))
+		})
+	}
+	return s.inOrder
 }
 
-// remove ends the log and moves its directory away.
-func (l *Log) remove(trash string) error {
-	l.checkpointMu.Lock()
-	defer l.checkpointMu.Unlock()
-	l.flushMu.Lock()
-	defer l.flushMu.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.store.fs.Rename(l.dir, trash); err != nil {
-		return err
-	}
-	l.retire(ErrDeleted)
-	return errors.Join(l.closeFiles(), l.store.fs.SyncDir(l.store.cfg.Dir))
+// change changes the set of logs.
+func (s *Store) change(do func(map[TopicPartition]*Log)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do(s.logs)
+	s.inOrder = nil
+	s.metrics.logs.Set(float64(len(s.logs)))
+	s.checkpoints.stale.Store(true)
 }
 
 // closeFiles closes all descriptors and gives up the tail buffer.
@@ -241,22 +164,6 @@ func newTicker(interval time.Duration) (<-chan time.Time, func()) {
 	}
 	t := time.NewTicker(interval)
 	return t.C, t.Stop
-}
-
-// checkpointDue advances the recovery points of the logs that have grown
-// enough and writes the checkpoint files if anything in them has changed.
-func (s *Store) checkpointDue() error {
-	var errs error
-	nowMs := s.nowMs()
-	for _, l := range s.Logs() {
-		if l.Err() != nil || !l.due(nowMs) {
-			continue
-		}
-		if err := l.checkpoint(); err != nil && l.Err() == nil {
-			errs = errors.Join(errs, fmt.Errorf("checkpoint %s: %w", l.id, err))
-		}
-	}
-	return errors.Join(errs, s.writeCheckpoints())
 }
 
 // Close flushes all logs, writes checkpoints and the clean-shutdown marker and

@@ -73,7 +73,7 @@ func (l *Log) truncateLocked(offset int64) (int64, error) {
 	if err := r.restoreProducers(end); err != nil {
 		return -1, err
 	}
-	l.bytesSinceCheckpoint.Add(1)
+	l.grew(1)
 	if err := l.writeEpochs(); err != nil {
 		return -1, err
 	}

@@ -86,6 +86,9 @@ func (w *waiters) failAll(err error) {
 func (l *Log) advance(flushed, hw int64) {
 	raise(&l.flushed, flushed)
 	moved := raise(&l.hw, hw)
+	if stale := &l.store.checkpoints.stale; moved && !stale.Load() {
+		stale.Store(true)
+	}
 	l.waiters.mu.Lock()
 	done := l.waiters.take(l.flushed.Load())
 	if moved {
