@@ -29,7 +29,7 @@ func topicConfigs() []configDef {
 		text("compression.type", "producer", "uncompressed", "zstd", "lz4", "snappy", "gzip", "producer").from("compression.type").does(effectFixed).says(stored),
 		integer("compression.zstd.level", "3", -131072, 22).from("compression.zstd.level").does(effectFixed).says(stored),
 		long("delete.retention.ms", "86400000", 0, math.MaxInt64).from("log.cleaner.delete.retention.ms").does(effectNone).says("How long tombstones of compacted topics are kept. " + compact),
-		long("file.delete.delay.ms", "60000", 0, math.MaxInt64).from("log.segment.delete.delay.ms").does(effectNone).says("Files are removed as soon as no reader needs them."),
+		long("file.delete.delay.ms", "60000", 0, math.MaxInt64).from("log.segment.delete.delay.ms").says("How long the files of deleted segments stay on disk."),
 		long("flush.messages", maxInt64Text, 1, math.MaxInt64).from("log.flush.interval.messages").does(effectNone).says(flushed),
 		long("flush.ms", maxInt64Text, 0, math.MaxInt64).from("log.flush.interval.ms").does(effectNone).says(flushed),
 		list("follower.replication.throttled.replicas", "").does(effectNone).says(throttle),
@@ -124,6 +124,7 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogCo
 		ProducerIDExpirationMs: n.cfg.ProducerIDExpiration.D().Milliseconds(),
 		TimestampBeforeMaxMs:   number("message.timestamp.before.max.ms"),
 		TimestampAfterMaxMs:    number("message.timestamp.after.max.ms"),
+		FileDeleteDelayMs:      number("file.delete.delay.ms"),
 	}
 	if n.topicValue(image, t, "message.timestamp.type") == "LogAppendTime" {
 		cfg.TimestampType = storage.LogAppendTime

@@ -101,6 +101,9 @@ type LogConfig struct {
 	TimestampBeforeMaxMs, TimestampAfterMaxMs int64
 	// CleanupPolicy is cleanup.policy.
 	CleanupPolicy CleanupPolicy
+	// FileDeleteDelayMs is how long the files of a segment stay on disk after
+	// it was deleted or replaced (file.delete.delay.ms).
+	FileDeleteDelayMs int64
 }
 
 // DefaultLogConfig returns Apache Kafka 4.1's defaults, with segments of 256 MiB.
@@ -119,6 +122,7 @@ func DefaultLogConfig() LogConfig {
 		TimestampBeforeMaxMs:   math.MaxInt64,
 		TimestampAfterMaxMs:    60 * 60 * 1000,
 		CleanupPolicy:          CleanupDelete,
+		FileDeleteDelayMs:      60_000,
 	}
 }
 
@@ -141,6 +145,8 @@ func (c LogConfig) Validate() error {
 		return fmt.Errorf("producer.id.expiration.ms is %d: it must be at least 1", c.ProducerIDExpirationMs)
 	case c.TimestampBeforeMaxMs < 0 || c.TimestampAfterMaxMs < 0:
 		return fmt.Errorf("message.timestamp.before.max.ms %d, message.timestamp.after.max.ms %d: they must not be negative", c.TimestampBeforeMaxMs, c.TimestampAfterMaxMs)
+	case c.FileDeleteDelayMs < 0:
+		return fmt.Errorf("file.delete.delay.ms is %d: it must not be negative", c.FileDeleteDelayMs)
 	case c.CleanupPolicy == 0 || c.CleanupPolicy > CleanupDelete|CleanupCompact:
 		return fmt.Errorf("cleanup.policy %d is not known", c.CleanupPolicy)
 	}

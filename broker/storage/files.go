@@ -19,7 +19,10 @@ const (
 	suffixIndex     = ".index"
 	suffixTimeIndex = ".timeindex"
 	suffixSnapshot  = ".snapshot"
+	suffixTxnIndex  = ".txnindex"
 	suffixDeleted   = ".deleted"
+	suffixCleaned   = ".cleaned" // a segment that compaction writes
+	suffixSwap      = ".swap"    // one that is complete and on its way to its place
 	suffixTmp       = ".tmp"
 	suffixDeleteDir = "-delete"
 
@@ -28,6 +31,7 @@ const (
 	fileRecoveryPoints    = "recovery-point-offset-checkpoint"
 	fileLogStarts         = "log-start-offset-checkpoint"
 	fileHighWatermarks    = "replication-offset-checkpoint"
+	fileCleanerOffsets    = "cleaner-offset-checkpoint"
 	fileCleanShutdown     = ".kafka_cleanshutdown"
 	fileLock              = ".lock"
 	fileFormat            = "millrace-format"

@@ -51,6 +51,12 @@ type Log struct {
 	rolled                     atomic.Bool
 	grown                      atomic.Bool // it waits in the store's grownLogs
 	pendingLogStart            atomic.Int64
+	// cleaned is the offset below which compaction has been (the cleaner
+	// checkpoint): there may be gaps below it.
+	cleaned atomic.Int64
+	// trash holds segments whose files are still to be removed; protected by
+	// checkpointMu.
+	trash []trashed
 
 	failure atomic.Pointer[failure]
 	waiters waiters

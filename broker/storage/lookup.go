@@ -22,8 +22,15 @@ func (l *Log) OffsetForTimestamp(timestampMs int64) (offset, timestamp int64, le
 	if err := l.Err(); err != nil {
 		return -1, -1, -1, err
 	}
+	err = l.withSegments(func(list []*segment) error {
+		offset, timestamp, leaderEpoch, err = l.offsetForTimestamp(list, timestampMs)
+		return err
+	})
+	return offset, timestamp, leaderEpoch, err
+}
+
+func (l *Log) offsetForTimestamp(list []*segment, timestampMs int64) (offset, timestamp int64, leaderEpoch int32, err error) {
 	hw, start := l.hw.Load(), l.logStart.Load()
-	list := l.list()
 	for i, seg := range list {
 		if seg.base >= hw {
 			break
@@ -110,9 +117,21 @@ func (l *Log) MaxTimestamp() (offset, timestamp int64, leaderEpoch int32, err er
 	if err := l.Err(); err != nil {
 		return -1, -1, -1, err
 	}
+	top := int64(-1)
+	err = l.withSegments(func(list []*segment) error {
+		top, err = l.largestTimestamp(list)
+		return err
+	})
+	if err != nil || top < 0 {
+		return -1, -1, -1, err
+	}
+	return l.OffsetForTimestamp(top)
+}
+
+// largestTimestamp returns the largest timestamp below the high watermark, -1 for none.
+func (l *Log) largestTimestamp(list []*segment) (int64, error) {
 	hw, start := l.hw.Load(), l.logStart.Load()
 	top := int64(-1)
-	list := l.list()
 	for i, seg := range list {
 		if seg.base >= hw {
 			break
@@ -122,14 +141,11 @@ func (l *Log) MaxTimestamp() (offset, timestamp int64, leaderEpoch int32, err er
 		}
 		t, err := l.maxTimestampBelow(seg, hw, l.endOf(list, i))
 		if err != nil {
-			return -1, -1, -1, err
+			return -1, err
 		}
 		top = max(top, t)
 	}
-	if top < 0 {
-		return -1, -1, -1, nil
-	}
-	return l.OffsetForTimestamp(top)
+	return top, nil
 }
 
 // maxTimestampBelow returns the largest timestamp of a segment's batches below

@@ -94,8 +94,31 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 	return res, nil
 }
 
-func (l *Log) readDisk(start, limit int64, bytesMax int, minOne bool) (readSpan, error) {
-	list := l.list()
+func (l *Log) readDisk(start, limit int64, bytesMax int, minOne bool) (span readSpan, err error) {
+	err = l.withSegments(func(list []*segment) error {
+		span, err = l.readSegments(list, start, limit, bytesMax, minOne)
+		return err
+	})
+	return span, err
+}
+
+// withSegments calls do with the segments of this moment. Compaction may
+// replace one and remove its file before do has opened it: then do is called again
+// with the segments that are there now.
+func (l *Log) withSegments(do func([]*segment) error) error {
+	for {
+		at := l.segments.Load()
+		if at == nil {
+			return do(nil)
+		}
+		err := do(*at)
+		if !errors.Is(err, fs.ErrNotExist) || l.segments.Load() == at {
+			return err
+		}
+	}
+}
+
+func (l *Log) readSegments(list []*segment, start, limit int64, bytesMax int, minOne bool) (readSpan, error) {
 	i := segmentAt(list, start)
 	if i < 0 {
 		return readSpan{}, fmt.Errorf("%w: %d was deleted", ErrOffsetOutOfRange, start)
@@ -112,7 +135,7 @@ func (l *Log) readDisk(start, limit int64, bytesMax int, minOne bool) (readSpan,
 		if found || err != nil {
 			return span, err
 		}
-		if i+1 < len(list) && start < list[i+1].base && l.Config().CleanupPolicy&CleanupCompact == 0 {
+		if i+1 < len(list) && start < list[i+1].base && start >= l.cleaned.Load() && l.Config().CleanupPolicy&CleanupCompact == 0 {
 			return readSpan{}, l.damaged(list[i], list[i].size.Load(), start, errEndsEarly)
 		}
 	}

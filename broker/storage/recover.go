@@ -76,6 +76,9 @@ func (r *recovery) run() error {
 // load lists the directory, removes what a crash left half done, and makes the
 // segments.
 func (r *recovery) load() error {
+	if err := r.finishSwaps(); err != nil {
+		return err
+	}
 	entries, err := r.l.store.fs.ReadDir(r.l.dir)
 	if err != nil {
 		return err
@@ -111,7 +114,7 @@ func (r *recovery) load() error {
 // middle of a deletion leaves, and makes the first segment of an empty log.
 func (r *recovery) removeOrphans(names map[string]bool) error {
 	for name := range names {
-		for _, suffix := range []string{suffixIndex, suffixTimeIndex} {
+		for _, suffix := range segmentSuffixes()[1:] {
 			if base, ok := parseOffsetName(name, suffix); ok && !names[offsetName(base, suffixLog)] {
 				if err := r.l.store.fs.Remove(filepath.Join(r.l.dir, name)); err != nil {
 					return err

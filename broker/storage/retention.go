@@ -198,10 +198,17 @@ func (l *Log) deleteBefore(start int64) error {
 	kept := append([]*segment(nil), list[n:]...)
 	l.segments.Store(&kept)
 	l.mu.Unlock()
+	delayMs := l.Config().FileDeleteDelayMs
 	for _, seg := range list[:n] {
-		if err := l.removeSegment(seg); err != nil {
+		if err := l.throwAway(seg, delayMs); err != nil {
 			return err
 		}
+		if err := removeIfThere(l.store.fs, filepath.Join(l.dir, offsetName(seg.base, suffixSnapshot))); err != nil {
+			return err
+		}
+	}
+	if err := l.emptyTrash(l.store.nowMs()); err != nil {
+		return err
 	}
 	if n > 0 {
 		l.store.log.Info("old segments deleted", "topic", l.id.Topic, "partition", l.id.Partition, "segments", n, "log_start", start)
@@ -210,20 +217,13 @@ func (l *Log) deleteBefore(start int64) error {
 	return nil
 }
 
-// removeSegment removes the files of a segment that is out of the list, the
-// log first: what a crash leaves without its log is removed when the store opens.
+// removeSegment removes the files of a segment that is out of the list at
+// once. It is called with checkpointMu held.
 func (l *Log) removeSegment(seg *segment) error {
-	if err := l.store.closeSegment(seg); err != nil {
+	if err := l.throwAway(seg, 0); err != nil {
 		return err
 	}
-	fsys, trash := l.store.fs, seg.path(suffixLog)+suffixDeleted
-	if err := fsys.Rename(seg.path(suffixLog), trash); err != nil {
-		return err
-	}
-	for _, name := range []string{trash, seg.path(suffixIndex), seg.path(suffixTimeIndex), filepath.Join(l.dir, offsetName(seg.base, suffixSnapshot))} {
-		if err := removeIfThere(fsys, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		l.emptyTrash(l.store.nowMs()),
+		removeIfThere(l.store.fs, filepath.Join(l.dir, offsetName(seg.base, suffixSnapshot))))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -35,7 +34,12 @@ type segment struct {
 	index atomic.Pointer[segmentIndex]
 	// handle is nil while the file is not open.
 	handle atomic.Pointer[handle]
-	openMu sync.Mutex // serialises lazy opening
+	// openMu serialises lazy opening with renaming and removal of the files.
+	openMu sync.Mutex
+	// renamed is what the files' names end in beyond the usual; nil is nothing.
+	// It changes under openMu.
+	renamed atomic.Pointer[string]
+	gone    bool // the files were removed; protected by openMu
 
 	times segmentTimes
 
@@ -92,7 +96,7 @@ func newSegment(fsys vfs.FS, dir string, base int64) *segment {
 }
 
 func (s *segment) path(suffix string) string {
-	return filepath.Join(s.dir, offsetName(s.base, suffix))
+	return s.pathAs(suffix, s.extraSuffix())
 }
 
 // create makes the file of a new active segment. Its name is not durable yet.
@@ -131,6 +135,9 @@ func (s *segment) acquire(c *handleCache) (*handle, error) {
 	if h := s.handle.Load(); h != nil && h.acquire() {
 		h.used.Store(true)
 		return h, nil
+	}
+	if s.gone {
+		return nil, s.goneError()
 	}
 	f, err := c.open(s.openFile)
 	if err != nil {
@@ -185,6 +192,11 @@ func (s *segment) readOffsetIndex() ([]offsetEntry, error) {
 func (s *segment) timeEntries() ([]timeEntry, error) {
 	if x := s.index.Load(); x != nil {
 		return x.times.view(), nil
+	}
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	if s.gone {
+		return nil, s.goneError()
 	}
 	b, err := readFile(s.fs, s.path(suffixTimeIndex))
 	if err == nil {
@@ -251,9 +263,10 @@ func (s *segment) rebuildIndex() (_ *segmentIndex, err error) {
 }
 
 // effectiveMaxTimestamp is the largest timestamp of a batch, also where its
-// producer wrote a largest one that is smaller than the first.
+// producer wrote a largest one that is smaller than the first. The base
+// timestamp of a compacted batch may be a delete horizon.
 func effectiveMaxTimestamp(h *batch.Header) int64 {
-	if h.IsLogAppendTime() {
+	if h.IsLogAppendTime() || h.HasDeleteHorizon() {
 		return h.MaxTimestamp
 	}
 	return max(h.BaseTimestamp, h.MaxTimestamp)

@@ -27,6 +27,7 @@ type Store struct {
 
 	flusher flusher
 	grown   grownLogs
+	trash   trashLogs
 	handles handleCache
 	tails   tailCache
 	buffers bufferPools
@@ -116,6 +117,9 @@ func (l *Log) closeFiles() error {
 	for _, seg := range l.list() {
 		err = errors.Join(err, l.store.closeSegment(seg))
 	}
+	for _, t := range l.trash {
+		err = errors.Join(err, l.store.closeSegment(t.seg))
+	}
 	l.store.tails.forget(&l.tail)
 	return err
 }
@@ -132,8 +136,8 @@ func (s *Store) wakeMaintenance() {
 	}
 }
 
-// runMaintenance advances recovery points, writes checkpoints and enforces
-// retention until stop is closed.
+// runMaintenance advances recovery points, writes checkpoints, removes the
+// files of old segments and enforces retention until stop is closed.
 func (s *Store) runMaintenance(stop <-chan struct{}) {
 	checkpoint, stopCheckpoint := newTicker(s.cfg.CheckpointInterval)
 	defer stopCheckpoint()
@@ -147,7 +151,7 @@ func (s *Store) runMaintenance(stop <-chan struct{}) {
 		case <-s.maintain:
 			err = s.checkpointDue()
 		case <-checkpoint:
-			err = s.checkpointDue()
+			err = errors.Join(s.checkpointDue(), s.emptyTrash(s.nowMs()))
 		case <-retention:
 			err = s.EnforceRetention()
 		}
