@@ -22,8 +22,8 @@ import (
 //   request's maximum, but at least one batch if any partition has one.
 // * Sessions are declined: session id 0 is returned, and every request names
 //   its partitions. A request in a session gets FETCH_SESSION_ID_NOT_FOUND.
-// * read_committed reads up to the last stable offset, which is the high watermark
-//   as there are no transactions.
+// * read_committed reads up to the last stable offset and lists the aborted
+//   transactions that have records in what is returned.
 // * Followers (replica id 0 and above) are not known: NOT_LEADER_OR_FOLLOWER.
 // * Written by hand: record data goes from the log to the socket as it is stored.
 //

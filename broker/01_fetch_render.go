@@ -216,6 +216,21 @@ func (t *fetchTask) encode(w *wire.ResponseWriter) {
 	w.Append(func(b []byte) []byte { return wire.AppendTags(b, flexible) })
 }
 
+// appendAborted adds the transactions whose records a reader of committed
+// ones leaves out; null for other readers.
+func (t *fetchTask) appendAborted(b []byte, aborted []storage.AbortedTransaction, flexible bool) []byte {
+	if t.isolation != storage.ReadCommitted {
+		return wire.AppendArrayLen(b, -1, flexible)
+	}
+	b = wire.AppendArrayLen(b, len(aborted), flexible)
+	for _, a := range aborted {
+		b = binary.BigEndian.AppendUint64(b, uint64(a.ProducerID))
+		b = binary.BigEndian.AppendUint64(b, uint64(a.FirstOffset))
+		b = wire.AppendTags(b, flexible)
+	}
+	return b
+}
+
 func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bool) {
 	v := t.version
 	highWatermark, stable, start := int64(-1), int64(-1), int64(-1)
@@ -233,11 +248,7 @@ func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bo
 		if v >= 5 {
 			b = binary.BigEndian.AppendUint64(b, uint64(start))
 		}
-		if t.isolation == storage.ReadCommitted {
-			b = wire.AppendArrayLen(b, 0, flexible) // aborted transactions
-		} else {
-			b = wire.AppendArrayLen(b, -1, flexible)
-		}
+		b = t.appendAborted(b, p.result.Aborted, flexible)
 		if v >= 11 {
 			b = binary.BigEndian.AppendUint32(b, 0xffffffff) // no preferred replica
 		}

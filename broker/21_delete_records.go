@@ -11,8 +11,9 @@ import (
 // DeleteRecords: v0-2
 //
 // Behaviour:
-// * Moves the log start, durably; -1 stands for the high watermark. Beyond the
-//   high watermark is OFFSET_OUT_OF_RANGE.
+// * Moves the log start, durably; -1 stands for the last stable offset. Beyond it
+//   is OFFSET_OUT_OF_RANGE. Kafka goes up to the high watermark, through undecided
+//   transactions; without transactions that is the same.
 // * Topics that are only compacted are refused with POLICY_VIOLATION.
 //
 // KIPs:

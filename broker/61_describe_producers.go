@@ -11,8 +11,9 @@ import (
 // DescribeProducers: v0
 //
 // Behaviour:
-// * Answers the idempotent producers that a partition remembers, in the order of
-//   their ids. There are no transactions: coordinator epoch and start offset are -1.
+// * Answers the idempotent and transactional producers that a partition
+//   remembers, in the order of their ids. The coordinator epoch is that of the last
+//   marker, the start offset that of the ongoing transaction; -1 for none.
 // * A partition that is named again in the request is answered once: a few
 //   bytes must not ask for the same 50,000 producers over and over.
 //

@@ -31,6 +31,9 @@ func errorCodes() []errorCode {
 	return []errorCode{
 		{storage.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
 		{storage.ErrInvalidProducerEpoch, kerr.InvalidProducerEpoch},
+		{storage.ErrInvalidTxnState, kerr.InvalidTxnState},
+		{storage.ErrCoordinatorFenced, kerr.TransactionCoordinatorFenced},
+		{storage.ErrTooManyTransactions, kerr.ConcurrentTransactions},
 		{storage.ErrCorrupt, kerr.CorruptMessage},
 		{storage.ErrTooLarge, kerr.MessageTooLarge},
 		{storage.ErrInvalidTimestamp, kerr.InvalidTimestamp},

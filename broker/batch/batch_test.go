@@ -181,7 +181,7 @@ func TestBadBatches(t *testing.T) {
 		{"count and delta", sealed(posLastOffsetDelta, 0, 0, 0, 9), ErrInvalid},
 		{"more records than bytes", sealed(posLastOffsetDelta, 0x00, 0x0f, 0xff, 0xff), ErrInvalid},
 		{"producer id -2", sealed(posProducerID+7, 0xfe), ErrInvalid},
-		{"producer without a sequence", sealed(posProducerID, 0, 0, 0, 0, 0, 0, 0, 5), ErrInvalid},
+		{"producer without an epoch", sealed(posProducerID, 0, 0, 0, 0, 0, 0, 0, 5), ErrInvalid},
 		{"transactional without a producer", sealed(posAttributes+1, attrTransactional), ErrInvalid},
 		{"timestamp -2", sealed(posBaseTimestamp, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe), ErrInvalid},
 	} {

@@ -220,9 +220,9 @@ func (b *Batch) CheckCRC() error {
 // castagnoli returns the CRC-32C table, which hash/crc32 makes once.
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// Validate checks what a broker checks of a producer's batch before it
-// assigns offsets: checksum, codec, counts. It does no work per record. It returns
-// ErrCorrupt, ErrCodec or ErrInvalid.
+// Validate checks what a broker checks of a batch before it assigns offsets:
+// checksum, codec, counts. It does no work per record. A batch of a producer may be without a
+// sequence, as a coordinator's are. It returns ErrCorrupt, ErrCodec or ErrInvalid.
 func (b *Batch) Validate() error {
 	if err := b.CheckCRC(); err != nil {
 		return err
@@ -238,8 +238,8 @@ func (b *Batch) Validate() error {
 		return fmt.Errorf("%w: %d records do not fit into %d bytes", ErrInvalid, b.Count, len(b.Raw)-HeaderSize)
 	case b.ProducerID < NoProducerID:
 		return fmt.Errorf("%w: producer id %d", ErrInvalid, b.ProducerID)
-	case b.HasProducerID() && (b.ProducerEpoch < 0 || b.BaseSequence < 0 && !b.IsControl()):
-		return fmt.Errorf("%w: producer id %d with epoch %d and sequence %d", ErrInvalid, b.ProducerID, b.ProducerEpoch, b.BaseSequence)
+	case b.HasProducerID() && b.ProducerEpoch < 0:
+		return fmt.Errorf("%w: producer id %d with epoch %d", ErrInvalid, b.ProducerID, b.ProducerEpoch)
 	case b.IsTransactional() && !b.HasProducerID():
 		return fmt.Errorf("%w: transactional without a producer id", ErrInvalid)
 	case b.BaseTimestamp < NoTimestamp || b.MaxTimestamp < NoTimestamp:

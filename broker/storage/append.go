@@ -14,7 +14,8 @@ type Origin int8
 const (
 	// OriginClient is a producer: control batches are refused, sequences are checked.
 	OriginClient Origin = iota
-	// OriginCoordinator is a coordinator inside this broker: control batches are allowed.
+	// OriginCoordinator is a coordinator inside this broker: control batches are
+	// allowed, batches of producers may be without a sequence.
 	OriginCoordinator
 	// OriginReplica is a follower's copy: offsets and leader epochs of the
 	// batches are kept as they are, sequences are recorded, not checked.
@@ -27,6 +28,13 @@ type AppendOptions struct {
 	LeaderEpoch int32
 	// Origin is OriginClient by default.
 	Origin Origin
+	// Guard is what [Log.BeginVerification] returned before the coordinator
+	// confirmed that the partition belongs to the transaction. A batch of an ongoing
+	// transaction needs none.
+	Guard VerificationGuard
+	// TransactionVersion is 2 for a producer whose epoch grows with each
+	// transaction (KIP-890, part 2): its first batch has sequence 0. Of markers see Marker.
+	TransactionVersion int16
 }
 
 // AppendResult says where batches went.
@@ -53,7 +61,8 @@ type AppendResult struct {
 //
 // Errors: ErrCorrupt, ErrTooLarge, ErrInvalidRecord, ErrInvalidTimestamp,
 // ErrUnsupportedFormat, ErrUnsupportedCompression for what is in the bytes;
-// ErrOutOfOrderSequence, ErrInvalidProducerEpoch; ErrFenced, ErrUnknownLeaderEpoch; ErrNoSpace (the
+// ErrOutOfOrderSequence, ErrInvalidProducerEpoch, ErrInvalidTxnState, ErrTooManyTransactions,
+// ErrCoordinatorFenced; ErrFenced, ErrUnknownLeaderEpoch; ErrNoSpace (the
 // log stays online), ErrOffline, ErrDeleted, ErrClosed.
 func (l *Log) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 	cfg, nowMs := l.cfg.Load(), l.store.nowMs()
@@ -84,12 +93,8 @@ func (l *Log) appendLocked(batches []byte, run *batchRun, o AppendOptions, cfg *
 		return AppendResult{}, err
 	}
 	res := AppendResult{LogAppendTimeMs: run.appendTimeMs, LogStartOffset: l.logStart.Load()}
-	if run.idempotent > 0 && o.Origin == OriginClient {
-		h, err := batch.ParseHeader(batches)
-		if err != nil {
-			return AppendResult{}, err
-		}
-		original, err := l.producers.check(&h, l.end.Load())
+	if run.idempotent > 0 && o.Origin != OriginReplica {
+		original, err := l.checkProducers(batches, &o)
 		if err != nil {
 			return AppendResult{}, err
 		}
@@ -116,6 +121,32 @@ func (l *Log) appendLocked(batches []byte, run *batchRun, o AppendOptions, cfg *
 	l.end.Store(next)
 	res.BaseOffset, res.LastOffset = base, next-1
 	return res, nil
+}
+
+// checkProducers checks the batches of producers and markers. What it returns
+// is what a client's batch repeats; a client sends one at a time.
+func (l *Log) checkProducers(batches []byte, o *AppendOptions) (original *producerBatch, err error) {
+	for b, err := range batch.All(batches) {
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case !b.HasProducerID():
+		case b.IsControl():
+			m, ok, err := parseMarker(&b)
+			if err == nil && ok {
+				err = l.producers.checkMarker(&m, o.TransactionVersion)
+			}
+			if err != nil {
+				return nil, err
+			}
+		default:
+			if original, err = l.producers.check(&b.Header, o, l.end.Load()); original != nil || err != nil {
+				return original, err
+			}
+		}
+	}
+	return nil, nil
 }
 
 func (l *Log) admit(o AppendOptions) error {
@@ -269,10 +300,27 @@ func (l *Log) apply(seg *segment, batches []byte, cfg *LogConfig, nowMs int64) {
 		top, topOffset := seg.times.get()
 		x.add(seg.base, b.LastOffset(), position, size, cfg.IndexIntervalBytes, top, topOffset)
 		l.epochs.assign(b.LeaderEpoch, b.BaseOffset)
-		l.producers.update(&b.Header, nowMs)
+		if b.HasProducerID() {
+			l.applyProducer(&b, seg, nowMs)
+		}
 		position += size
 		rest = rest[len(b.Raw):]
 	}
 	seg.size.Store(position)
 	l.grew(int64(len(batches)))
+}
+
+// applyProducer brings the producers up to date, and what follows from the
+// begin or end of a transaction. It comes before the batch is published.
+func (l *Log) applyProducer(b *batch.Batch, seg *segment, nowMs int64) {
+	ended, did, began := l.producers.apply(b, nowMs)
+	switch {
+	case began:
+		l.stable.began(l.producers.ongoing.firstOffset())
+	case did:
+		if !ended.commit {
+			seg.addAborted(ended.aborted())
+		}
+		l.stable.ended(ended, l.producers.ongoing.firstOffset())
+	}
 }

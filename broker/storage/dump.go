@@ -22,7 +22,7 @@ type DumpOptions struct {
 	FS vfs.FS
 }
 
-// DumpSegment prints the content of a .log, .index, .timeindex, .snapshot or
+// DumpSegment prints the content of a .log, .index, .timeindex, .txnindex, .snapshot or
 // checkpoint file, which it knows by name. The lines are those of Kafka's
 // DumpLogSegments, as far as they have the same content. It returns a
 // [*CorruptionError] for the first damage, after printing what comes before.
@@ -36,11 +36,11 @@ func DumpSegment(w io.Writer, path string, o DumpOptions) error {
 	switch {
 	case strings.HasSuffix(name, suffixLog):
 		err = d.log()
-	case strings.HasSuffix(name, suffixIndex), strings.HasSuffix(name, suffixTimeIndex), strings.HasSuffix(name, suffixSnapshot),
+	case strings.HasSuffix(name, suffixIndex), strings.HasSuffix(name, suffixTimeIndex), strings.HasSuffix(name, suffixTxnIndex), strings.HasSuffix(name, suffixSnapshot),
 		name == fileEpochs, name == fileRecoveryPoints, name == fileLogStarts, name == fileHighWatermarks, name == filePartitionMetadata:
 		err = d.small(name)
 	default:
-		return fmt.Errorf("%s is none of *%s, *%s, *%s, *%s or a checkpoint", path, suffixLog, suffixIndex, suffixTimeIndex, suffixSnapshot)
+		return fmt.Errorf("%s is none of *%s, *%s, *%s, *%s, *%s or a checkpoint", path, suffixLog, suffixIndex, suffixTimeIndex, suffixTxnIndex, suffixSnapshot)
 	}
 	if err == nil {
 		err = d.err
@@ -185,6 +185,8 @@ func (d *dumper) small(name string) error {
 	switch {
 	case strings.HasSuffix(name, suffixSnapshot):
 		err = d.snapshot(content)
+	case strings.HasSuffix(name, suffixTxnIndex):
+		err = d.txnIndex(content, name)
 	case strings.HasSuffix(name, suffixTimeIndex):
 		err = d.timeIndex(content, name)
 	case strings.HasSuffix(name, suffixIndex):
@@ -231,6 +233,15 @@ func (d *dumper) timeIndex(content []byte, name string) error {
 	entries, err := decodeTimeEntries(content)
 	for _, e := range entries {
 		d.print("", "timestamp", e.timestamp, "offset", base+int64(e.relative))
+	}
+	return err
+}
+
+func (d *dumper) txnIndex(content []byte, name string) error {
+	base, _ := parseOffsetName(name, suffixTxnIndex)
+	txns, err := decodeAbortedTxns(content, base)
+	for _, t := range txns {
+		d.print("", "version", abortedTxnVersion, "producerId", t.producerID, "firstOffset", t.first, "lastOffset", t.last, "lastStableOffset", t.lastStable)
 	}
 	return err
 }

@@ -16,6 +16,16 @@ var (
 	// ErrInvalidProducerEpoch: a newer epoch of this producer id has written
 	// [INVALID_PRODUCER_EPOCH].
 	ErrInvalidProducerEpoch = errors.New("producer epoch is older than the newest seen")
+	// ErrInvalidTxnState: a transactional batch of a transaction that is neither
+	// ongoing in the log nor verified by the coordinator (KIP-890), or a batch
+	// outside of the producer's ongoing transaction [INVALID_TXN_STATE].
+	ErrInvalidTxnState = errors.New("batch does not fit the producer's transaction")
+	// ErrCoordinatorFenced: a marker of a newer transaction coordinator was
+	// written [TRANSACTION_COORDINATOR_FENCED].
+	ErrCoordinatorFenced = errors.New("transaction coordinator epoch is older than the newest seen")
+	// ErrTooManyTransactions: as many producers as a log remembers have a transaction that is
+	// ongoing, so that none of them can be forgotten [CONCURRENT_TRANSACTIONS].
+	ErrTooManyTransactions = errors.New("too many ongoing transactions in one partition")
 	// ErrCorrupt: a batch that was given to Append fails its checksum or its
 	// lengths contradict each other [CORRUPT_MESSAGE].
 	ErrCorrupt = batch.ErrCorrupt

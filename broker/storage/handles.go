@@ -24,6 +24,8 @@ type handle struct {
 	// index is a sample of the segment's index; nil while the segment has a
 	// complete one in memory.
 	index atomic.Pointer[[]offsetEntry]
+	// aborted is the segment's transaction index, nil while it is not loaded.
+	aborted atomic.Pointer[[]abortedTxn]
 	// slot is the handle's place in the cache; protected by the cache's lock.
 	slot int
 }

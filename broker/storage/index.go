@@ -24,10 +24,11 @@ type timeEntry struct {
 	relative  uint32
 }
 
-// segmentIndex is both indexes of a segment in memory, complete.
+// segmentIndex is the indexes of a segment in memory, complete.
 type segmentIndex struct {
 	offsets growing[offsetEntry]
 	times   growing[timeEntry]
+	aborted growing[abortedTxn]
 	// bytesSinceEntry counts the log's bytes since the last entry. Only the
 	// writer uses it.
 	bytesSinceEntry int64
@@ -56,7 +57,7 @@ func (x *segmentIndex) addTime(base, timestamp, offset int64) {
 // full says whether the files would grow beyond bytesMax; one time entry is
 // kept free for the end of the segment.
 func (x *segmentIndex) full(bytesMax int64) bool {
-	return int64(x.offsets.len()+1)*offsetEntrySize > bytesMax || int64(x.times.len()+2)*timeEntrySize > bytesMax
+	return int64(x.offsets.len()+1)*offsetEntrySize > bytesMax || int64(x.times.len()+2)*timeEntrySize > bytesMax || x.aborted.len() >= abortedTxnsMax
 }
 
 // floorPosition returns the position of the last entry at or before offset, 0

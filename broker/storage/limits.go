@@ -11,6 +11,10 @@ const (
 	// ones that were silent longest are forgotten.
 	producersMax = 50_000
 
+	// abortedTxnsMax bounds the aborted transactions of one segment, which are in
+	// memory while it is written: with more of them the next one is begun.
+	abortedTxnsMax = 1 << 16
+
 	// tailBytesMaxDefault bounds the tail buffers of all logs.
 	tailBytesMaxDefault = 64 << 20
 	// tailChunkMin and tailChunkMax bound one piece of a tail buffer; a log's
@@ -19,7 +23,8 @@ const (
 
 	// openFilesMaxDefault bounds the descriptors of closed segments.
 	openFilesMaxDefault = 256
-	// sampledEntriesMax bounds the index entries in memory per closed segment.
+	// sampledEntriesMax bounds the index entries in memory per closed segment, and
+	// its aborted transactions.
 	sampledEntriesMax = 4096
 
 	// checkpointBytes is how much a log grows before its recovery point is

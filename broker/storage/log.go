@@ -42,6 +42,7 @@ type Log struct {
 	epochs                     leaderEpochs
 	tail                       tail
 	producers                  *producers // protected by mu
+	stable                     *stability
 	pendingSnapshots           []pendingSnapshot
 	closing                    bool // no more appends; protected by mu
 	dirChanged                 bool // the directory must be synced; protected by mu
@@ -120,10 +121,6 @@ func (l *Log) FlushedEnd() int64 { return l.flushed.Load() }
 
 // HighWatermark returns the offset below which records may be read.
 func (l *Log) HighWatermark() int64 { return l.hw.Load() }
-
-// LastStableOffset returns the offset below which no transaction is
-// undecided. Without transactions that is the high watermark.
-func (l *Log) LastStableOffset() int64 { return l.hw.Load() }
 
 // RecoveryPoint returns the offset from which the log is read after a crash.
 func (l *Log) RecoveryPoint() int64 { return l.recoveryPoint.Load() }

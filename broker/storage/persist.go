@@ -17,7 +17,7 @@ func (l *Log) due(nowMs int64) bool {
 
 // checkpoint makes everything durable that recovery would otherwise have to
 // find out from the batches up to the present log end, then advances the recovery
-// point: batches, both indexes, leader epochs, producers.
+// point: batches, indexes, leader epochs, producers.
 //
 // A failure is the caller's to log: the recovery point stays where it is, and
 // what was half written is written again the next time.
@@ -57,17 +57,8 @@ func (l *Log) persist(flush func() error, list []*segment, snapshots []pendingSn
 	if err := flush(); err != nil {
 		return err
 	}
-	for i, seg := range list {
-		if seg.index.Load() == nil {
-			continue
-		}
-		if err := seg.persistIndex(); err != nil {
-			return fmt.Errorf("write index of %s: %w", seg.path(suffixLog), err)
-		}
-		if i == len(list)-1 {
-			continue
-		}
-		seg.finish()
+	if err := l.persistIndexes(list); err != nil {
+		return err
 	}
 	if err := l.writeEpochs(); err != nil {
 		return fmt.Errorf("write leader epochs: %w", err)
@@ -77,6 +68,31 @@ func (l *Log) persist(flush func() error, list []*segment, snapshots []pendingSn
 			return fmt.Errorf("write producer snapshot: %w", err)
 		}
 	}
+	return l.store.fs.SyncDir(l.dir)
+}
+
+// persistIndexes writes what the index files lack and lets go of the segments that are complete.
+func (l *Log) persistIndexes(list []*segment) error {
+	created := false
+	for i, seg := range list {
+		if seg.index.Load() == nil {
+			continue
+		}
+		isNew, err := seg.persistIndex()
+		if err != nil {
+			return fmt.Errorf("write index of %s: %w", seg.path(suffixLog), err)
+		}
+		created = created || isNew
+		if i == len(list)-1 {
+			continue
+		}
+		seg.finish()
+	}
+	if !created {
+		return nil
+	}
+	// Recovery takes a snapshot of the producers for a sign that the aborted transactions
+	// before it are on disk.
 	return l.store.fs.SyncDir(l.dir)
 }
 

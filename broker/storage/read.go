@@ -14,8 +14,9 @@ type Isolation int8
 const (
 	// ReadUncommitted reads up to the high watermark.
 	ReadUncommitted Isolation = iota
-	// ReadCommitted reads up to the last stable offset. Without transactions
-	// that is the high watermark.
+	// ReadCommitted reads up to the last stable offset and names the aborted
+	// transactions, whose records the reader leaves out. Without transactions the
+	// last stable offset is the high watermark.
 	ReadCommitted
 )
 
@@ -42,6 +43,9 @@ type ReadResult struct {
 	NextOffset int64
 	// HighWatermark, LastStableOffset and LogStartOffset at the time of the read.
 	HighWatermark, LastStableOffset, LogStartOffset int64
+	// Aborted are, under ReadCommitted, the aborted transactions with records in
+	// Data, in the order of their markers; nil for none.
+	Aborted []AbortedTransaction
 
 	buffer *buffer
 }
@@ -67,7 +71,7 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 		return ReadResult{}, err
 	}
 	hw := l.hw.Load() // first: everything below is then published
-	res := ReadResult{NextOffset: startOffset, HighWatermark: hw, LastStableOffset: hw, LogStartOffset: l.logStart.Load()}
+	res := ReadResult{NextOffset: startOffset, HighWatermark: hw, LastStableOffset: l.stableBelow(hw), LogStartOffset: l.logStart.Load()}
 	if end := l.end.Load(); startOffset < res.LogStartOffset || startOffset > end {
 		return res, fmt.Errorf("%w: %d is not within %d to %d", ErrOffsetOutOfRange, startOffset, res.LogStartOffset, end)
 	}
@@ -86,6 +90,16 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 	if !hit {
 		var err error
 		if span, err = l.readDisk(startOffset, limit, maxBytes, o.MinOneBatch); err != nil {
+			return res, err
+		}
+	}
+	if o.Isolation == ReadCommitted && len(span.data) > 0 {
+		// After the data: a segment that is gone by now took its index along.
+		var err error
+		if res.Aborted, err = l.abortedWithin(startOffset, span.next); err != nil {
+			if span.buffer != nil {
+				span.buffer.release()
+			}
 			return res, err
 		}
 	}

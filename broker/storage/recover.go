@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/broker/batch"
@@ -83,7 +82,7 @@ func (r *recovery) load() error {
 	if err != nil {
 		return err
 	}
-	names := map[string]bool{}
+	names, aborted := map[string]bool{}, map[int64]int64{}
 	for _, e := range entries {
 		name := e.Name()
 		if strings.HasSuffix(name, suffixDeleted) || strings.HasSuffix(name, suffixTmp) {
@@ -93,19 +92,25 @@ func (r *recovery) load() error {
 			continue
 		}
 		names[name] = true
-		base, ok := parseOffsetName(name, suffixLog)
-		if !ok {
-			continue
-		}
 		info, err := e.Info()
 		if err != nil {
 			return err
+		}
+		if base, ok := parseOffsetName(name, suffixTxnIndex); ok {
+			aborted[base] = (info.Size() + abortedTxnSize - 1) / abortedTxnSize
+		}
+		base, ok := parseOffsetName(name, suffixLog)
+		if !ok {
+			continue
 		}
 		seg := newSegment(r.l.store.fs, r.l.dir, base)
 		seg.size.Store(info.Size())
 		seg.synced.Store(info.Size())
 		seg.times.lastAppendMs = info.ModTime().UnixMilli()
 		r.list = append(r.list, seg)
+	}
+	for _, seg := range r.list {
+		seg.abortedTxns.Store(aborted[seg.base])
 	}
 	return r.removeOrphans(names)
 }
@@ -260,9 +265,13 @@ func (r *recovery) finish(end int64) error {
 	l := r.l
 	l.segments.Store(&r.list)
 	l.end.Store(end)
+	l.hw.Store(end)
 	l.epochs.truncateEnd(end)
 	l.epochs.truncateStart(l.logStart.Load())
 	if err := r.restoreProducers(end); err != nil {
+		return err
+	}
+	if err := r.checkAborted(); err != nil {
 		return err
 	}
 	if r.scanned {
@@ -283,7 +292,6 @@ func (r *recovery) finish(end int64) error {
 	}
 	l.lastCheckpointMs.Store(l.store.nowMs())
 	l.flushed.Store(end)
-	l.hw.Store(end)
 	return nil
 }
 
@@ -311,57 +319,12 @@ func (r *recovery) removeFrom(i int) error {
 		if err := r.l.store.closeSegment(seg); err != nil {
 			return err
 		}
-		for _, suffix := range []string{suffixLog, suffixIndex, suffixTimeIndex, suffixSnapshot} {
+		for _, suffix := range []string{suffixLog, suffixIndex, suffixTimeIndex, suffixTxnIndex, suffixSnapshot} {
 			if err := removeIfThere(r.l.store.fs, seg.path(suffix)); err != nil {
 				return err
 			}
 		}
 	}
 	r.list = r.list[:i:i]
-	return nil
-}
-
-// restoreProducers loads the newest usable snapshot and replays the headers
-// of the batches after it.
-func (r *recovery) restoreProducers(end int64) error {
-	l, nowMs := r.l, r.l.store.nowMs()
-	offsets, err := l.snapshotOffsets()
-	if err != nil {
-		return err
-	}
-	from := r.list[0].base
-	for _, offset := range slices.Backward(offsets) {
-		name := filepath.Join(l.dir, offsetName(offset, suffixSnapshot))
-		if offset <= end {
-			content, err := readFile(l.store.fs, name)
-			if err == nil {
-				err = l.producers.restore(content, nowMs)
-			}
-			if err == nil {
-				from = max(from, offset)
-				break
-			}
-			l.store.log.Warn("producer snapshot is not usable, an older one is taken", "file", name, "error", err)
-		}
-		if err := l.store.fs.Remove(name); err != nil {
-			return err
-		}
-	}
-	return l.replayProducers(r.list, from, nowMs)
-}
-
-// replayProducers updates the producers by the batches from offset from on.
-func (l *Log) replayProducers(list []*segment, from, nowMs int64) error {
-	for i := max(segmentAt(list, from), 0); i < len(list) && from < l.end.Load(); i++ {
-		err := l.scanSegment(list[i], max(from, list[i].base), func(b batch.Batch, _ int64) error {
-			if b.BaseOffset >= from {
-				l.producers.update(&b.Header, nowMs)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
 	return nil
 }

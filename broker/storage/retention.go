@@ -9,7 +9,7 @@ import (
 // EnforceRetention deletes what has expired, in all logs that CreateLog was
 // called for, and forgets expired producer ids. The store also does so by itself.
 //
-// Only whole segments go, oldest first, never beyond the high watermark. The
+// Only whole segments go, oldest first, never beyond the last stable offset. The
 // log start is durable before the first file is removed.
 func (s *Store) EnforceRetention() error {
 	var errs error
@@ -71,8 +71,9 @@ func (l *Log) expiredBefore(nowMs int64) (int64, error) {
 		}
 		keep = expiredBySize(list, keep, cfg)
 	}
-	hw := l.hw.Load()
-	for keep > 0 && list[keep].base > hw {
+	// Kafka goes up to the high watermark; so a reader would get part of a transaction.
+	stable := l.LastStableOffset()
+	for keep > 0 && list[keep].base > stable {
 		keep--
 	}
 	return list[keep].base, nil
@@ -128,7 +129,7 @@ func (l *Log) rollExpired(active *segment) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := l.list()
-	if list[len(list)-1] != active || l.end.Load() > l.hw.Load() {
+	if list[len(list)-1] != active || l.end.Load() > l.LastStableOffset() {
 		return active.base, nil
 	}
 	seg, err := l.roll()
@@ -138,19 +139,21 @@ func (l *Log) rollExpired(active *segment) (int64, error) {
 	return seg.base, nil
 }
 
-// DeleteRecords moves the log start to beforeOffset (-1: the high watermark),
-// durably, and returns the new log start. Segments that lie before it are
-// removed with the next retention. ErrOffsetOutOfRange beyond the high watermark.
+// DeleteRecords moves the log start to beforeOffset (-1: the last stable
+// offset), durably, and returns the new log start. Segments that lie before it are
+// removed with the next retention. ErrOffsetOutOfRange beyond the last stable
+// offset: Kafka takes anything up to the high watermark, but an undecided
+// transaction must not be cut in two.
 func (l *Log) DeleteRecords(beforeOffset int64) (int64, error) {
 	if err := l.Err(); err != nil {
 		return -1, err
 	}
-	hw := l.hw.Load()
+	stable := l.LastStableOffset()
 	if beforeOffset == -1 {
-		beforeOffset = hw
+		beforeOffset = stable
 	}
-	if beforeOffset < 0 || beforeOffset > hw {
-		return -1, fmt.Errorf("%w: %d is beyond the high watermark %d", ErrOffsetOutOfRange, beforeOffset, hw)
+	if beforeOffset < 0 || beforeOffset > stable {
+		return -1, fmt.Errorf("%w: %d is beyond the last stable offset %d", ErrOffsetOutOfRange, beforeOffset, stable)
 	}
 	// Under DurabilityOS the records before the new start may not be on disk yet.
 	if err := l.flush(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -43,9 +44,14 @@ type segment struct {
 
 	times segmentTimes
 
-	// persistedOffsets and persistedTimes count the index entries that are in
-	// the files. Only a checkpoint, one at a time, uses them.
-	persistedOffsets, persistedTimes int
+	// abortedTxns counts the entries of the transaction index; abortedChecked says
+	// that those in its file were found to be good.
+	abortedTxns    atomic.Int64
+	abortedChecked atomic.Bool
+
+	// persistedOffsets, persistedTimes and persistedAborted count the index
+	// entries that are in the files. Only a checkpoint, one at a time, uses them.
+	persistedOffsets, persistedTimes, persistedAborted int
 }
 
 // segmentTimes are the timestamps of a segment.
@@ -282,23 +288,33 @@ func (s *segment) seal() {
 }
 
 // persistIndex writes the index entries that are not in the files yet and
-// forces them to disk.
-func (s *segment) persistIndex() error {
+// forces them to disk. created is true when a transaction index was, whose name
+// is not durable before the directory is.
+func (s *segment) persistIndex() (created bool, err error) {
 	x := s.index.Load()
 	if x == nil {
-		return nil
+		return false, nil
 	}
-	offsets, times := x.offsets.view(), x.times.view()
-	err := s.extendFile(suffixIndex, appendOffsetEntries(nil, offsets[s.persistedOffsets:]), int64(s.persistedOffsets)*offsetEntrySize)
+	offsets, times, aborted := x.offsets.view(), x.times.view(), x.aborted.view()
+	err = s.extendFile(suffixIndex, appendOffsetEntries(nil, offsets[s.persistedOffsets:]), int64(s.persistedOffsets)*offsetEntrySize)
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.persistedOffsets = len(offsets)
 	if err := s.extendFile(suffixTimeIndex, appendTimeEntries(nil, times[s.persistedTimes:]), int64(s.persistedTimes)*timeEntrySize); err != nil {
-		return err
+		return false, err
 	}
 	s.persistedTimes = len(times)
-	return nil
+	if len(aborted) == s.persistedAborted {
+		return false, nil
+	}
+	created = s.persistedAborted == 0
+	if err := s.extendFile(suffixTxnIndex, appendAbortedTxns(nil, aborted[s.persistedAborted:]), int64(s.persistedAborted)*abortedTxnSize); err != nil {
+		return false, err
+	}
+	s.persistedAborted = len(aborted)
+	s.abortedChecked.Store(true)
+	return created, nil
 }
 
 func (s *segment) extendFile(suffix string, content []byte, at int64) (err error) {
@@ -339,6 +355,10 @@ func (s *segment) finish() {
 	if h := s.handle.Load(); h != nil {
 		sampled := sample(x.offsets.view())
 		h.index.Store(&sampled)
+		if aborted := x.aborted.view(); len(aborted) <= sampledEntriesMax {
+			aborted = slices.Clone(aborted) // without the room to grow
+			h.aborted.Store(&aborted)
+		}
 	}
 	s.index.Store(nil)
 }

@@ -64,7 +64,7 @@ func (l *Log) adopt(topicID [16]byte) error {
 }
 
 func (s *Store) newLog(id TopicPartition, dir string) *Log {
-	l := &Log{store: s, id: id, dir: dir, producers: newProducers()}
+	l := &Log{store: s, id: id, dir: dir, producers: newProducers(), stable: newStability()}
 	l.tail.cache = &s.tails
 	cfg := DefaultLogConfig()
 	l.cfg.Store(&cfg)

@@ -57,7 +57,7 @@ func (l *Log) truncateLocked(offset int64) (int64, error) {
 		end = l.logStart.Load()
 		err = l.restartAt(list, end)
 	} else {
-		err = l.dropAfter(list, i, position)
+		err = l.dropAfter(list, i, position, end)
 	}
 	if err != nil {
 		return -1, err
@@ -68,7 +68,8 @@ func (l *Log) truncateLocked(offset int64) (int64, error) {
 	l.hw.Store(min(l.hw.Load(), end))
 	l.epochs.truncateEnd(end)
 	l.pendingSnapshots = slices.DeleteFunc(l.pendingSnapshots, func(s pendingSnapshot) bool { return s.offset > end })
-	l.producers = newProducers()
+	// A guard that was given out must not become valid again.
+	l.producers = &producers{byID: map[int64]*producer{}, verifications: verifications{last: l.producers.verifications.last}}
 	r := &recovery{l: l, list: l.list()}
 	if err := r.restoreProducers(end); err != nil {
 		return -1, err
@@ -117,9 +118,14 @@ func (l *Log) restartAt(list []*segment, offset int64) error {
 	return nil
 }
 
-// dropAfter removes the segments after i and opens segment i again, cut at position.
-func (l *Log) dropAfter(list []*segment, i int, position int64) error {
+// dropAfter removes the segments after i and opens segment i again, cut at
+// position, where offset end would be.
+func (l *Log) dropAfter(list []*segment, i int, position, end int64) error {
 	old := list[i]
+	aborted, err := l.abortedTxnsOf(old)
+	if err != nil {
+		return err
+	}
 	if err := l.removeNewestFirst(list[i+1:]); err != nil {
 		return err
 	}
@@ -148,6 +154,9 @@ func (l *Log) dropAfter(list []*segment, i int, position int64) error {
 	if times := x.times.view(); len(times) > 0 {
 		top := times[len(times)-1]
 		seg.times.max, seg.times.maxOffset = top.timestamp, seg.base+int64(top.relative)
+	}
+	if err := seg.inheritAborted(old, aborted, end); err != nil {
+		return err
 	}
 	next := append(slices.Clone(list[:i]), seg)
 	l.segments.Store(&next)

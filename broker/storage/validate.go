@@ -34,7 +34,7 @@ func validate(batches []byte, cfg *LogConfig, origin Origin, nowMs int64) (batch
 		if err != nil {
 			return run, err
 		}
-		if origin != OriginReplica && int64(len(b.Raw)) > cfg.MaxMessageBytes {
+		if origin != OriginReplica && !b.IsControl() && int64(len(b.Raw)) > cfg.MaxMessageBytes {
 			return run, fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(b.Raw), cfg.MaxMessageBytes)
 		}
 		if err := validateBatch(&b, cfg, origin, nowMs); err != nil {
@@ -67,7 +67,11 @@ func (r *batchRun) check(size int, cfg *LogConfig, origin Origin) error {
 
 func validateBatch(b *batch.Batch, cfg *LogConfig, origin Origin, nowMs int64) error {
 	if origin == OriginReplica {
-		return b.CheckCRC() // the leader has checked the rest; compaction leaves gaps
+		err := b.CheckCRC() // the leader has checked the rest; compaction leaves gaps
+		if err == nil && b.IsControl() {
+			_, _, err = parseMarker(b)
+		}
+		return err
 	}
 	if err := b.Validate(); err != nil {
 		return err
@@ -75,8 +79,11 @@ func validateBatch(b *batch.Batch, cfg *LogConfig, origin Origin, nowMs int64) e
 	if origin != OriginClient {
 		return nil
 	}
-	if b.IsControl() {
+	switch {
+	case b.IsControl():
 		return fmt.Errorf("%w: a client may not write control batches", ErrInvalidRecord)
+	case b.HasProducerID() && b.BaseSequence < 0:
+		return fmt.Errorf("%w: producer id %d with sequence %d", ErrInvalidRecord, b.ProducerID, b.BaseSequence)
 	}
 	if err := validateTimestamps(b, cfg, nowMs); err != nil {
 		return err

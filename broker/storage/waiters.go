@@ -8,7 +8,8 @@ import (
 
 // Waiter is told when the readable part of a log changes.
 type Waiter interface {
-	// Notify is called after the high watermark has advanced, and when the log
+	// Notify is called after the high watermark has advanced, with which the last
+	// stable offset does, and when the log
 	// goes offline, is deleted or closed. It must not block and not call the log.
 	Notify()
 }
@@ -89,6 +90,7 @@ func (l *Log) advance(flushed, hw int64) {
 	if stale := &l.store.checkpoints.stale; moved && !stale.Load() {
 		stale.Store(true)
 	}
+	l.stable.advanced(l.hw.Load())
 	l.waiters.mu.Lock()
 	done := l.waiters.take(l.flushed.Load())
 	if moved {

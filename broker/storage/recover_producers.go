@@ -1,0 +1,144 @@
+package storage
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+
+	"github.com/millrace/millrace/broker/batch"
+)
+
+// restoreProducers loads the newest usable snapshot and replays the batches
+// after it: idempotence, ongoing transactions and aborted ones.
+func (r *recovery) restoreProducers(end int64) error {
+	l, nowMs := r.l, r.l.store.nowMs()
+	from, err := r.loadSnapshot(end, nowMs)
+	if err != nil {
+		return err
+	}
+	// Entries before a snapshot, as before the recovery point, were on disk when
+	// it was written. What comes after is found again.
+	trusted := max(from, r.saved.point)
+	for _, seg := range r.list {
+		if err := r.takeAborted(seg, trusted); err != nil {
+			return err
+		}
+	}
+	return l.replayProducers(r.list, max(from, r.list[0].base), nowMs)
+}
+
+// loadSnapshot restores the newest usable snapshot up to end and returns its
+// offset, 0 without one. Those that are of no use are removed.
+func (r *recovery) loadSnapshot(end, nowMs int64) (int64, error) {
+	l := r.l
+	offsets, err := l.snapshotOffsets()
+	if err != nil {
+		return 0, err
+	}
+	for _, offset := range slices.Backward(offsets) {
+		name := filepath.Join(l.dir, offsetName(offset, suffixSnapshot))
+		if offset <= end {
+			content, err := readFile(l.store.fs, name)
+			if err == nil {
+				err = l.producers.restore(content, nowMs)
+			}
+			if err == nil {
+				return offset, nil
+			}
+			l.store.log.Warn("producer snapshot is not usable, an older one is taken", "file", name, "error", err)
+		}
+		if err := l.store.fs.Remove(name); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// takeAborted takes the entries of the transaction index of a segment that is
+// written whose markers lie before trusted, and cuts the file there.
+func (r *recovery) takeAborted(seg *segment, trusted int64) error {
+	x, found := seg.index.Load(), seg.abortedTxns.Load()
+	if x == nil || x.aborted.len() > 0 || found == 0 {
+		return nil
+	}
+	txns, err := seg.readAborted()
+	if err != nil && !errors.As(err, new(*CorruptionError)) {
+		return err
+	}
+	damaged := err != nil
+	if damaged {
+		r.l.store.log.Warn("transaction index is rebuilt", "topic", r.l.id.Topic, "partition", r.l.id.Partition, "error", err)
+		if txns, err = r.l.rebuildAborted(seg); err != nil {
+			return err
+		}
+	}
+	keep := abortedBefore(txns, trusted)
+	for _, t := range txns[:keep] {
+		x.aborted.add(t)
+	}
+	seg.abortedTxns.Store(int64(keep))
+	seg.persistedAborted = keep
+	switch {
+	case damaged:
+		return writeFile(seg.fs, seg.path(suffixTxnIndex), appendAbortedTxns(nil, txns[:keep]), true)
+	case int64(keep) < found:
+		return seg.extendFile(suffixTxnIndex, nil, int64(keep)*abortedTxnSize)
+	}
+	return nil
+}
+
+// checkAborted holds the transaction indexes of closed segments against Kafka's rules after
+// a start that was not clean. Those of a clean one are checked when they are first read.
+func (r *recovery) checkAborted() error {
+	if r.saved.clean {
+		return nil
+	}
+	for _, seg := range r.list {
+		if seg.index.Load() != nil || seg.abortedTxns.Load() == 0 {
+			continue
+		}
+		if _, err := r.l.loadAborted(seg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayProducers updates the producers by the batches from offset from on,
+// and with them the transaction indexes in memory and what is unstable.
+func (l *Log) replayProducers(list []*segment, from, nowMs int64) error {
+	hw := l.hw.Load()
+	l.stable.reset()
+	for i := max(segmentAt(list, from), 0); i < len(list) && from < l.end.Load(); i++ {
+		seg := list[i]
+		err := l.scanSegment(seg, max(from, seg.base), func(b batch.Batch, _ int64) error {
+			if b.BaseOffset < from {
+				return nil
+			}
+			ended, did, _ := l.producers.apply(&b, nowMs)
+			if did && !ended.commit {
+				seg.restoreAborted(ended.aborted())
+			}
+			if did && ended.last >= hw {
+				l.stable.ended(ended, noOffset)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	l.stable.began(l.producers.ongoing.firstOffset())
+	return nil
+}
+
+// restoreAborted adds an entry that is not there yet. The entries of closed segments are complete.
+func (s *segment) restoreAborted(t abortedTxn) {
+	x := s.index.Load()
+	if x == nil {
+		return
+	}
+	if txns := x.aborted.view(); len(txns) == 0 || txns[len(txns)-1].last < t.last {
+		s.addAborted(t)
+	}
+}
