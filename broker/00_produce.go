@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/wire"
@@ -26,6 +27,8 @@ import (
 //   offset and no error, once it is flushed.
 // * min.insync.replicas beyond the number of replicas counts as that number
 //   (Kafka 4), so it never refuses a write on one node.
+// * For who may write to the topic (TOPIC_AUTHORIZATION_FAILED); transactional
+//   batches need a transactional id that the client may write to.
 // * The request's timeout concerns followers, of which there are none.
 // * Written by hand: records go from the frame to the log without a copy, and
 //   the frame is released before the flush is waited for.
@@ -124,18 +127,27 @@ func (n *Node) serveProduce(r *wire.Request) {
 // append reads the request and appends its batches in its order.
 func (t *produceTask) append(body []byte, flexible bool) error {
 	in := wire.NewReader(body, flexible)
-	transactional := t.version >= 3 && in.String() != nil
+	var transactionalID []byte // nil for none
+	if t.version >= 3 {
+		transactionalID = in.String()
+	}
 	t.acks = in.Int16()
 	in.Int32() // timeout
+	mayWriteTransactions := t.mayWriteTransactions(transactionalID)
 	for range in.ArrayLen() {
 		state := t.readTopic(&in)
 		at := len(t.topics) - 1
+		topicRefusal := t.topicRefusal(state, &t.topics[at])
 		for range in.ArrayLen() {
 			part := t.addPart()
 			part.partition = in.Int32()
 			records := in.Bytes()
 			in.Tags()
-			part.result, part.err = t.appendPart(part, state, records, transactional)
+			refused := topicRefusal
+			if !mayWriteTransactions && isTransactional(records) {
+				refused = kerr.TransactionalIDAuthorizationFailed
+			}
+			part.result, part.err = t.appendPart(part, state, records, transactionalID != nil, refused)
 			t.topics[at].parts++
 		}
 		in.Tags()
@@ -162,9 +174,36 @@ func (t *produceTask) readTopic(in *wire.Reader) *topicState {
 	return state
 }
 
-// appendPart checks what concerns the request and gives the batch to the log.
-func (t *produceTask) appendPart(part *producePart, state *topicState, records []byte, transactional bool) (storage.AppendResult, error) {
+// mayWriteTransactions reports whether the client may write transactional batches
+// with the request's transactional id, nil if it has none.
+func (t *produceTask) mayWriteTransactions(id []byte) bool {
+	return id != nil && (t.node.authorizer == nil || t.node.authorize(t.request, acl.Write, acl.TransactionalID(string(id))))
+}
+
+// topicRefusal returns TOPIC_AUTHORIZATION_FAILED if the client may not write to a topic.
+func (t *produceTask) topicRefusal(state *topicState, topic *produceTopic) error {
+	name := topic.name
+	if state != nil {
+		name = state.name
+	}
+	if t.node.authorizer == nil || name == "" && t.version >= 13 || t.node.authorize(t.request, acl.Write, acl.Topic(name)) {
+		return nil
+	}
+	return kerr.TopicAuthorizationFailed
+}
+
+// isTransactional reports whether a batch says that it is part of a transaction.
+func isTransactional(records []byte) bool {
+	return len(records) >= batchHeaderBytes && binary.BigEndian.Uint16(records[batchAttributesAt:])&transactionalAttribute != 0
+}
+
+// appendPart checks what concerns the request and gives the batch to the log,
+// unless the client may not write it.
+func (t *produceTask) appendPart(part *producePart, state *topicState, records []byte, transactional bool, refused error) (storage.AppendResult, error) {
 	failed := storage.AppendResult{BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+	if refused != nil {
+		return failed, refused
+	}
 	if err := t.refusal(state, records, transactional); err != nil {
 		return failed, err
 	}
@@ -221,6 +260,8 @@ const (
 	batchHeaderBytes  = 61
 	batchBeforeLength = 12
 	compressionZstd   = 4
+
+	transactionalAttribute = 1 << 4
 )
 
 // checkBatches follows ProduceRequest.validateRecords of Kafka: exactly one

@@ -2,11 +2,13 @@ package broker
 
 import (
 	"encoding/binary"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/wire"
@@ -24,7 +26,9 @@ import (
 //   its partitions. A request in a session gets FETCH_SESSION_ID_NOT_FOUND.
 // * read_committed reads up to the last stable offset and lists the aborted
 //   transactions that have records in what is returned.
-// * Followers (replica id 0 and above) are not known: NOT_LEADER_OR_FOLLOWER.
+// * For who may read the topic (TOPIC_AUTHORIZATION_FAILED).
+// * Followers (replica id 0 and above), which need ClusterAction, are not known:
+//   NOT_LEADER_OR_FOLLOWER.
 // * Written by hand: record data goes from the log to the socket as it is stored.
 //
 // KIPs:
@@ -151,8 +155,13 @@ func (t *fetchTask) decode(body []byte, flexible bool) error {
 
 // refuseFollower answers a broker that is no replica of these partitions.
 func (t *fetchTask) refuseFollower() {
+	isBroker := t.node.authorize(t.request, acl.ClusterAction, acl.Cluster())
 	for i := range t.parts {
-		if p := &t.parts[i]; p.log != nil {
+		p := &t.parts[i]
+		switch {
+		case !isBroker:
+			p.err, p.log, p.divergingEnd = kerr.TopicAuthorizationFailed, nil, -1
+		case p.log != nil || errors.Is(p.err, kerr.TopicAuthorizationFailed):
 			p.err, p.log, p.divergingEnd = kerr.NotLeaderForPartition, nil, -1
 		}
 	}
@@ -183,6 +192,7 @@ func (t *fetchTask) decodeTopic(in *wire.Reader) {
 			topic.name = string(name)
 		}
 	}
+	refused := t.refusal(state, &topic)
 	for range in.ArrayLen() {
 		part := fetchPart{leaderEpoch: -1, lastEpoch: -1, divergingEnd: -1}
 		part.partition = in.Int32()
@@ -198,12 +208,30 @@ func (t *fetchTask) decodeTopic(in *wire.Reader) {
 		}
 		part.maxBytes = int64(in.Int32())
 		in.Tags()
-		part.resolve(state, missing)
+		if refused != nil {
+			part.err = refused
+		} else {
+			part.resolve(state, missing)
+		}
 		t.parts = append(t.parts, part)
 		topic.parts++
 	}
 	in.Tags()
 	t.topics = append(t.topics, topic)
+}
+
+// refusal returns TOPIC_AUTHORIZATION_FAILED for a topic that a consumer may not
+// read. Followers are looked at in refuseFollower: newer versions tell who they
+// are after the topics.
+func (t *fetchTask) refusal(state *topicState, topic *fetchTopic) error {
+	name := topic.name
+	if state != nil {
+		name = state.name
+	}
+	if t.node.authorizer == nil || t.replica >= 0 || t.version >= 13 && state == nil || t.node.authorize(t.request, acl.Read, acl.Topic(name)) {
+		return nil
+	}
+	return kerr.TopicAuthorizationFailed
 }
 
 func (t *fetchTask) skipForgotten(in *wire.Reader) {

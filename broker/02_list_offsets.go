@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -17,6 +18,7 @@ import (
 // * By timestamp: the first record at or after it, -1 if there is none.
 // * A special timestamp that the version does not have is UNSUPPORTED_VERSION; a
 //   partition that is named twice is answered once, with INVALID_REQUEST.
+// * Topics must be described (TOPIC_AUTHORIZATION_FAILED).
 //
 // KIPs:
 // * KIP-98: isolation level (v2)
@@ -33,7 +35,7 @@ const (
 	timestampLatestTiered  = -5
 )
 
-func (n *Node) listOffsets(_ *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
+func (n *Node) listOffsets(r *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
 	resp := newResponse[*kmsg.ListOffsetsResponse](req)
 	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, 0, len(req.Topics))
 	repeated := repeatedPartitions(req)
@@ -42,6 +44,7 @@ func (n *Node) listOffsets(_ *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 		topic.Topic = rt.Topic
 		topic.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, 0, len(rt.Partitions))
 		state := n.topics.byName(rt.Topic)
+		described := n.authorize(r, acl.Describe, acl.Topic(rt.Topic))
 		for _, rp := range rt.Partitions {
 			tp := storage.TopicPartition{Topic: rt.Topic, Partition: rp.Partition}
 			again, isRepeated := repeated[tp]
@@ -51,9 +54,12 @@ func (n *Node) listOffsets(_ *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 			p := kmsg.NewListOffsetsResponseTopicPartition()
 			p.Partition = rp.Partition
 			var err error = kerr.InvalidRequest
-			if isRepeated {
+			switch {
+			case !described:
+				err = kerr.TopicAuthorizationFailed
+			case isRepeated:
 				repeated[tp] = true
-			} else {
+			default:
 				err = n.listOffset(req, state, rp, &p)
 			}
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/wire"
 )
 
@@ -15,6 +16,7 @@ import (
 // * This node coordinates every group. __consumer_offsets is made when the
 //   first coordinator is looked for.
 // * Transactions and share groups have no coordinator: INVALID_REQUEST.
+// * For who may describe the group or transactional id.
 //
 // KIPs:
 // * KIP-98: coordinator type (v1)
@@ -22,23 +24,39 @@ import (
 // * KIP-699: several keys (v4)
 // * KIP-890 (v5), KIP-932 (v6): no change here
 
-const coordinatorGroup = 0
+const (
+	coordinatorGroup       = 0
+	coordinatorTransaction = 1
+)
 
 func (n *Node) findCoordinator(r *wire.Request, req *kmsg.FindCoordinatorRequest) *kmsg.FindCoordinatorResponse {
 	resp := newResponse[*kmsg.FindCoordinatorResponse](req)
-	found, err := n.coordinator(r.Conn, req.CoordinatorType)
 	if req.Version < 4 {
+		found, err := n.coordinatorFor(r, req.CoordinatorType, req.CoordinatorKey)
 		resp.NodeID, resp.Host, resp.Port = found.NodeID, found.Host, found.Port
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
 		return resp
 	}
 	resp.Coordinators = make([]kmsg.FindCoordinatorResponseCoordinator, 0, len(req.CoordinatorKeys))
 	for _, key := range req.CoordinatorKeys {
-		c := found
+		c, err := n.coordinatorFor(r, req.CoordinatorType, key)
 		c.Key, c.ErrorCode, c.ErrorMessage = key, codeOf(err), messageOf(err)
 		resp.Coordinators = append(resp.Coordinators, c)
 	}
 	return resp
+}
+
+// coordinatorFor is coordinator for who may describe the group or transactional id.
+func (n *Node) coordinatorFor(r *wire.Request, kind int8, key string) (kmsg.FindCoordinatorResponseCoordinator, error) {
+	none := kmsg.NewFindCoordinatorResponseCoordinator()
+	none.NodeID, none.Host, none.Port = -1, "", -1
+	switch {
+	case kind == coordinatorGroup && !n.authorize(r, acl.Describe, acl.Group(key)):
+		return none, kerr.GroupAuthorizationFailed
+	case kind == coordinatorTransaction && !n.authorize(r, acl.Describe, acl.TransactionalID(key)):
+		return none, kerr.TransactionalIDAuthorizationFailed
+	}
+	return n.coordinator(r.Conn, kind)
 }
 
 func (n *Node) coordinator(conn *wire.Conn, kind int8) (kmsg.FindCoordinatorResponseCoordinator, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -19,6 +20,8 @@ import (
 // * Assignments must name this node for partitions 0 to n-1.
 // * A name that occurs twice in a request fails once, with INVALID_REQUEST.
 // * A topic that was answered without error is durable.
+// * For who may create topics in the cluster, or this one. Its configs are told to
+//   those who may describe them.
 //
 // KIPs:
 // * KIP-4: the API, validate only (v1)
@@ -26,7 +29,7 @@ import (
 // * KIP-525: configs in the response (v5)
 // * KIP-516: topic ids (v7)
 
-func (n *Node) createTopics(_ *wire.Request, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
+func (n *Node) createTopics(r *wire.Request, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	resp := newResponse[*kmsg.CreateTopicsResponse](req)
 	resp.Topics = make([]kmsg.CreateTopicsResponseTopic, 0, len(req.Topics))
 	names := make(map[string]int, len(req.Topics))
@@ -34,6 +37,7 @@ func (n *Node) createTopics(_ *wire.Request, req *kmsg.CreateTopicsRequest) *kms
 		names[t.Topic]++
 	}
 	left := int64(partitionsPerRequestMax)
+	anyTopic := n.mayDo(r, acl.Create, acl.Cluster())
 	for _, rt := range req.Topics {
 		repeated := names[rt.Topic] > 1
 		if names[rt.Topic] == 0 {
@@ -46,13 +50,27 @@ func (n *Node) createTopics(_ *wire.Request, req *kmsg.CreateTopicsRequest) *kms
 		t.Topic, t.NumPartitions, t.ReplicationFactor = rt.Topic, -1, -1
 		t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 		err := error(refuse(kerr.InvalidRequest, "Duplicate topic name."))
-		if !repeated {
+		switch {
+		case repeated:
+		case !anyTopic && !n.authorize(r, acl.Create, acl.Topic(rt.Topic)):
+			err = refuse(kerr.TopicAuthorizationFailed, "Authorization failed.")
+		default:
 			err = n.createOne(req, rt, &left, &t)
+			if err == nil && !n.mayDo(r, acl.DescribeConfigs, acl.Topic(rt.Topic)) {
+				hideConfigs(&t)
+			}
 		}
 		t.ErrorCode, t.ErrorMessage = codeOf(err), messageOf(err)
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp
+}
+
+// hideConfigs leaves out what only those may see who may describe the topic's configs.
+func hideConfigs(t *kmsg.CreateTopicsResponseTopic) {
+	t.ConfigErrorCode = kerr.TopicAuthorizationFailed.Code
+	t.NumPartitions, t.ReplicationFactor = -1, -1
+	t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 }
 
 func (n *Node) createOne(req *kmsg.CreateTopicsRequest, rt kmsg.CreateTopicsRequestTopic, left *int64, out *kmsg.CreateTopicsResponseTopic) error {

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -14,24 +15,29 @@ import (
 // * By name, or from version 6 by id. A deletion that was answered without error
 //   is durable; files that a crash leaves are removed at the next start.
 // * Internal topics are not deleted: INVALID_REQUEST.
+// * For who may delete topics of the cluster, or this one. Others learn whether it
+//   exists only if they may describe it.
 //
 // KIPs:
 // * KIP-4: the API
 // * KIP-599: error messages (v5)
 // * KIP-516: topic ids (v6)
 
-func (n *Node) deleteTopics(_ *wire.Request, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
+func (n *Node) deleteTopics(r *wire.Request, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
 	resp := newResponse[*kmsg.DeleteTopicsResponse](req)
 	wanted := req.Topics
 	for _, name := range req.TopicNames {
 		wanted = append(wanted, kmsg.DeleteTopicsRequestTopic{Topic: &name})
 	}
 	resp.Topics = make([]kmsg.DeleteTopicsResponseTopic, 0, len(wanted))
+	anyTopic := n.mayDo(r, acl.Delete, acl.Cluster())
 	for _, rt := range wanted {
 		t := kmsg.NewDeleteTopicsResponseTopic()
 		t.Topic, t.TopicID = rt.Topic, rt.TopicID
 		found, err := n.topicToDelete(rt)
-		if err == nil {
+		if refusal := n.deletionRefusal(r, rt, found, anyTopic, &t); refusal != nil {
+			err = refusal
+		} else if err == nil {
 			t.Topic, t.TopicID = &found.Name, found.ID
 			err = n.deleteTopic(found)
 		}
@@ -43,6 +49,27 @@ func (n *Node) deleteTopics(_ *wire.Request, req *kmsg.DeleteTopicsRequest) *kms
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp
+}
+
+// deletionRefusal returns TOPIC_AUTHORIZATION_FAILED unless the client may delete the
+// topic; out shows it no more than it may know. A topic that does not exist, or
+// is not named, is refused to those only who may not describe it.
+func (n *Node) deletionRefusal(r *wire.Request, rt kmsg.DeleteTopicsRequestTopic, found *metadata.Topic, anyTopic bool, out *kmsg.DeleteTopicsResponseTopic) error {
+	if n.authorizer == nil || anyTopic || found == nil && rt.Topic == nil {
+		return nil
+	}
+	name := rt.Topic
+	if name == nil {
+		name = &found.Name
+	}
+	described := n.authorize(r, acl.Describe, acl.Topic(*name))
+	if described && (found == nil || n.authorize(r, acl.Delete, acl.Topic(*name))) {
+		return nil
+	}
+	if described && rt.Topic == nil {
+		out.Topic = name
+	}
+	return kerr.TopicAuthorizationFailed
 }
 
 func (n *Node) topicToDelete(rt kmsg.DeleteTopicsRequestTopic) (*metadata.Topic, error) {

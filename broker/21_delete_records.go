@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -14,12 +15,13 @@ import (
 // * Moves the log start, durably; -1 stands for the last stable offset. Beyond it
 //   is OFFSET_OUT_OF_RANGE. Kafka goes up to the high watermark, through undecided
 //   transactions; without transactions that is the same.
+// * The topic must be deletable by the client (TOPIC_AUTHORIZATION_FAILED).
 // * Topics that are only compacted are refused with POLICY_VIOLATION.
 //
 // KIPs:
 // * KIP-107: the API
 
-func (n *Node) deleteRecords(_ *wire.Request, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
+func (n *Node) deleteRecords(r *wire.Request, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
 	resp := newResponse[*kmsg.DeleteRecordsResponse](req)
 	resp.Topics = make([]kmsg.DeleteRecordsResponseTopic, 0, len(req.Topics))
 	for _, rt := range req.Topics {
@@ -27,10 +29,14 @@ func (n *Node) deleteRecords(_ *wire.Request, req *kmsg.DeleteRecordsRequest) *k
 		topic.Topic = rt.Topic
 		topic.Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, 0, len(rt.Partitions))
 		state := n.topics.byName(rt.Topic)
+		deletable := n.authorize(r, acl.Delete, acl.Topic(rt.Topic))
 		for _, rp := range rt.Partitions {
 			p := kmsg.NewDeleteRecordsResponseTopicPartition()
 			p.Partition = rp.Partition
-			low, err := n.deleteRecordsOf(state, rp)
+			low, err := int64(-1), error(kerr.TopicAuthorizationFailed)
+			if deletable {
+				low, err = n.deleteRecordsOf(state, rp)
+			}
 			p.LowWatermark, p.ErrorCode = low, codeOf(err)
 			topic.Partitions = append(topic.Partitions, p)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/wire"
 )
 
@@ -14,13 +15,15 @@ import (
 // Behaviour:
 // * There is one log directory. A partition is in it already: no error. Any
 //   other directory is LOG_DIR_NOT_FOUND.
+// * For who may alter the cluster.
 //
 // KIPs:
 // * KIP-113: the API
 
-func (n *Node) alterReplicaLogDirs(_ *wire.Request, req *kmsg.AlterReplicaLogDirsRequest) *kmsg.AlterReplicaLogDirsResponse {
+func (n *Node) alterReplicaLogDirs(r *wire.Request, req *kmsg.AlterReplicaLogDirsRequest) *kmsg.AlterReplicaLogDirsResponse {
 	resp := newResponse[*kmsg.AlterReplicaLogDirsResponse](req)
 	resp.Topics = []kmsg.AlterReplicaLogDirsResponseTopic{}
+	refused := n.authorizeCluster(r, acl.Alter)
 	own, err := filepath.Abs(n.logDir())
 	for _, rd := range req.Dirs {
 		here := err == nil && filepath.IsAbs(rd.Dir) && filepath.Clean(rd.Dir) == own
@@ -30,7 +33,10 @@ func (n *Node) alterReplicaLogDirs(_ *wire.Request, req *kmsg.AlterReplicaLogDir
 			topic.Partitions = make([]kmsg.AlterReplicaLogDirsResponseTopicPartition, 0, len(rt.Partitions))
 			for _, p := range rt.Partitions {
 				out := kmsg.NewAlterReplicaLogDirsResponseTopicPartition()
-				out.Partition, out.ErrorCode = p, codeOf(n.moveRefusal(here, rt.Topic, p))
+				out.Partition, out.ErrorCode = p, codeOf(refused)
+				if refused == nil {
+					out.ErrorCode = codeOf(n.moveRefusal(here, rt.Topic, p))
+				}
 				topic.Partitions = append(topic.Partitions, out)
 			}
 			resp.Topics = append(resp.Topics, topic)

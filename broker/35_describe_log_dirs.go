@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/wire"
 )
 
@@ -17,6 +18,7 @@ import (
 // Behaviour:
 // * There is one log directory. Null topics are all; topics that do not exist
 //   are left out.
+// * For who may describe the cluster.
 // * Total and usable bytes are those of the file system, -1 if it does not tell.
 //
 // KIPs:
@@ -24,8 +26,12 @@ import (
 // * KIP-784: error (v3)
 // * KIP-827: total and usable bytes (v4)
 
-func (n *Node) describeLogDirs(_ *wire.Request, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
+func (n *Node) describeLogDirs(r *wire.Request, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	resp := newResponse[*kmsg.DescribeLogDirsResponse](req)
+	if err := n.authorizeCluster(r, acl.Describe); err != nil {
+		resp.ErrorCode, resp.Dirs = codeOf(err), []kmsg.DescribeLogDirsResponseDir{}
+		return resp
+	}
 	dir := kmsg.NewDescribeLogDirsResponseDir()
 	dir.Dir, dir.TotalBytes, dir.UsableBytes = n.logDir(), -1, -1
 	if abs, err := filepath.Abs(dir.Dir); err == nil {

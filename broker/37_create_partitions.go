@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -15,12 +16,13 @@ import (
 // Behaviour:
 // * Only raises the number of partitions. The number of __consumer_offsets
 //   cannot change, because groups belong to its partitions: INVALID_PARTITIONS.
+// * For who may alter the topic (TOPIC_AUTHORIZATION_FAILED).
 //
 // KIPs:
 // * KIP-195: the API
 // * KIP-599: (v3) no change here
 
-func (n *Node) createPartitions(_ *wire.Request, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
+func (n *Node) createPartitions(r *wire.Request, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
 	resp := newResponse[*kmsg.CreatePartitionsResponse](req)
 	resp.Topics = make([]kmsg.CreatePartitionsResponseTopic, 0, len(req.Topics))
 	names := make(map[string]int, len(req.Topics))
@@ -31,7 +33,11 @@ func (n *Node) createPartitions(_ *wire.Request, req *kmsg.CreatePartitionsReque
 		t := kmsg.NewCreatePartitionsResponseTopic()
 		t.Topic = rt.Topic
 		err := error(refuse(kerr.InvalidRequest, "Duplicate topic name."))
-		if names[rt.Topic] == 1 {
+		switch {
+		case names[rt.Topic] > 1:
+		case !n.authorize(r, acl.Alter, acl.Topic(rt.Topic)):
+			err = kerr.TopicAuthorizationFailed
+		default:
 			err = n.createPartitionsOf(rt, req.ValidateOnly)
 		}
 		t.ErrorCode, t.ErrorMessage = codeOf(err), detailOf(err)

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -17,6 +18,7 @@ import (
 //   preferred one: ELECTION_NOT_NEEDED.
 // * Asked for all partitions, it names only those whose election failed or
 //   led somewhere, so every topic comes without partitions, as from Kafka.
+// * For who may alter the cluster.
 //
 // KIPs:
 // * KIP-183: the API
@@ -24,15 +26,17 @@ import (
 
 const electionUnclean = 1
 
-func (n *Node) electLeaders(_ *wire.Request, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
+func (n *Node) electLeaders(r *wire.Request, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	resp := newResponse[*kmsg.ElectLeadersResponse](req)
 	resp.Topics = []kmsg.ElectLeadersResponseTopic{}
+	refused := n.authorizeCluster(r, acl.Alter)
+	resp.ErrorCode = codeOf(refused)
 	if req.ElectionType < 0 || req.ElectionType > electionUnclean {
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp
 	}
 	image := n.meta.Image()
-	if req.Topics == nil {
+	if req.Topics == nil && refused == nil {
 		for _, name := range image.TopicNames() {
 			resp.Topics = append(resp.Topics, kmsg.ElectLeadersResponseTopic{Topic: name, Partitions: []kmsg.ElectLeadersResponseTopicPartition{}})
 		}
@@ -44,7 +48,10 @@ func (n *Node) electLeaders(_ *wire.Request, req *kmsg.ElectLeadersRequest) *kms
 		topic.Partitions = make([]kmsg.ElectLeadersResponseTopicPartition, 0, len(rt.Partitions))
 		for _, p := range rt.Partitions {
 			out := kmsg.NewElectLeadersResponseTopicPartition()
-			err := electionOutcome(image.Topic(rt.Topic), rt.Topic, p)
+			err := refused
+			if err == nil {
+				err = electionOutcome(image.Topic(rt.Topic), rt.Topic, p)
+			}
 			out.Partition, out.ErrorCode, out.ErrorMessage = p, codeOf(err), messageOf(err)
 			topic.Partitions = append(topic.Partitions, out)
 		}

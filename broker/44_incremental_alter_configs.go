@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -20,11 +21,12 @@ import (
 // * Unknown names and values out of range are INVALID_CONFIG; so is another
 //   value than the only one that this broker supports.
 // * A resource that occurs twice fails twice, with INVALID_REQUEST.
+// * For who may alter the configs of the topic or group, of the cluster for a broker.
 //
 // KIPs:
 // * KIP-339: the API
 
-func (n *Node) incrementalAlterConfigs(_ *wire.Request, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
+func (n *Node) incrementalAlterConfigs(r *wire.Request, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
 	resp := newResponse[*kmsg.IncrementalAlterConfigsResponse](req)
 	resp.Resources = make([]kmsg.IncrementalAlterConfigsResponseResource, 0, len(req.Resources))
 	type resource struct {
@@ -36,14 +38,16 @@ func (n *Node) incrementalAlterConfigs(_ *wire.Request, req *kmsg.IncrementalAlt
 		count[resource{rr.ResourceType, rr.ResourceName}]++
 	}
 	for _, rr := range req.Resources {
-		r := kmsg.NewIncrementalAlterConfigsResponseResource()
-		r.ResourceType, r.ResourceName = rr.ResourceType, rr.ResourceName
+		out := kmsg.NewIncrementalAlterConfigsResponseResource()
+		out.ResourceType, out.ResourceName = rr.ResourceType, rr.ResourceName
 		err := error(refuse(kerr.InvalidRequest, "Each resource must appear at most once."))
 		if count[resource{rr.ResourceType, rr.ResourceName}] == 1 {
-			err = n.alterResource(rr.ResourceType, rr.ResourceName, n.incrementConfigs(rr), req.ValidateOnly)
+			if err = n.authorizeConfigs(r, acl.AlterConfigs, rr.ResourceType, rr.ResourceName); err == nil {
+				err = n.alterResource(rr.ResourceType, rr.ResourceName, n.incrementConfigs(rr), req.ValidateOnly)
+			}
 		}
-		r.ErrorCode, r.ErrorMessage = codeOf(err), messageOf(err)
-		resp.Resources = append(resp.Resources, r)
+		out.ErrorCode, out.ErrorMessage = codeOf(err), messageOf(err)
+		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
 }

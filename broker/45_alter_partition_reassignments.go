@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -16,17 +17,22 @@ import (
 // Behaviour:
 // * A partition can be assigned only to brokers that are registered. On one node
 //   that is where it is: nothing moves, and nothing can be cancelled.
+// * For who may alter the cluster.
 //
 // KIPs:
 // * KIP-455: the API
 // * KIP-860: refusing a change of the replication factor (v1)
 
-func (n *Node) alterPartitionReassignments(_ *wire.Request, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
+func (n *Node) alterPartitionReassignments(r *wire.Request, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
 	resp := newResponse[*kmsg.AlterPartitionAssignmentsResponse](req)
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
 	resp.Topics = make([]kmsg.AlterPartitionAssignmentsResponseTopic, 0, len(req.Topics))
 	if len(req.Topics) == 0 {
 		resp.ErrorMessage = new("") // as Kafka does
+	}
+	refused := n.authorizeCluster(r, acl.Alter)
+	if refused != nil {
+		resp.ErrorCode, resp.ErrorMessage = codeOf(refused), messageOf(refused)
 	}
 	image := n.meta.Image()
 	for _, rt := range req.Topics {
@@ -35,7 +41,10 @@ func (n *Node) alterPartitionReassignments(_ *wire.Request, req *kmsg.AlterParti
 		topic.Partitions = make([]kmsg.AlterPartitionAssignmentsResponseTopicPartition, 0, len(rt.Partitions))
 		for _, p := range rt.Partitions {
 			out := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
-			err := reassign(image, rt.Topic, p.Partition, p.Replicas, req.AllowReplicationFactorChange)
+			err := refused
+			if err == nil {
+				err = reassign(image, rt.Topic, p.Partition, p.Replicas, req.AllowReplicationFactorChange)
+			}
 			out.Partition, out.ErrorCode, out.ErrorMessage = p.Partition, codeOf(err), detailOf(err)
 			topic.Partitions = append(topic.Partitions, out)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -17,6 +18,7 @@ import (
 //   what there is. The leader epoch is the commit that registered this start.
 // * Partitions other than __cluster_metadata-0 are answered with
 //   UNKNOWN_TOPIC_OR_PARTITION, all of them if one is, as Kafka does.
+// * For who may describe the cluster.
 //
 // KIPs:
 // * KIP-595: the API
@@ -32,6 +34,10 @@ func (n *Node) describeQuorum(r *wire.Request, req *kmsg.DescribeQuorumRequest) 
 	resp.Nodes = []kmsg.DescribeQuorumResponseNode{}
 	if req.Version >= 2 {
 		resp.ErrorMessage = new("")
+	}
+	if err := n.authorizeCluster(r, acl.Describe); err != nil {
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
+		return resp
 	}
 	image := n.meta.Image()
 	known := asksForMetadata(req)

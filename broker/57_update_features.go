@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -18,6 +19,7 @@ import (
 //   itself in the error of the whole request.
 // * Up to version 1 each feature that was set is named in the answer, with the
 //   message "NONE", as Kafka writes it.
+// * For who may alter the cluster.
 //
 // KIPs:
 // * KIP-584: the API
@@ -34,9 +36,13 @@ const (
 // errOnlyValidated ends an update that was only to be looked at.
 var errOnlyValidated = errors.New("validated")
 
-func (n *Node) updateFeatures(_ *wire.Request, req *kmsg.UpdateFeaturesRequest) *kmsg.UpdateFeaturesResponse {
+func (n *Node) updateFeatures(r *wire.Request, req *kmsg.UpdateFeaturesRequest) *kmsg.UpdateFeaturesResponse {
 	resp := newResponse[*kmsg.UpdateFeaturesResponse](req)
 	resp.Results = []kmsg.UpdateFeaturesResponseResult{}
+	if err := n.authorizeCluster(r, acl.Alter); err != nil {
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
+		return resp
+	}
 	_, err := n.meta.Update(func(image *metadata.Image) ([]metadata.Record, error) {
 		records, err := n.featureRecords(image, req)
 		if err == nil && req.ValidateOnly {

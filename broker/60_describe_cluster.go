@@ -14,6 +14,8 @@ import (
 // Behaviour:
 // * Describes the brokers. The controllers' endpoints cannot be asked for here:
 //   MISMATCHED_ENDPOINT_TYPE, as from a broker of Kafka.
+// * Open to everyone, apart from the authorized operations, which are for who may
+//   describe the cluster.
 //
 // KIPs:
 // * KIP-700: the API

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -16,11 +17,12 @@ import (
 //   marker, the start offset that of the ongoing transaction; -1 for none.
 // * A partition that is named again in the request is answered once: a few
 //   bytes must not ask for the same 50,000 producers over and over.
+// * For who may read the topic.
 //
 // KIPs:
 // * KIP-664: the API
 
-func (n *Node) describeProducers(_ *wire.Request, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
+func (n *Node) describeProducers(r *wire.Request, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
 	resp := newResponse[*kmsg.DescribeProducersResponse](req)
 	resp.Topics = make([]kmsg.DescribeProducersResponseTopic, 0, len(req.Topics))
 	answered := make(map[storage.TopicPartition]bool)
@@ -36,7 +38,7 @@ func (n *Node) describeProducers(_ *wire.Request, req *kmsg.DescribeProducersReq
 			answered[tp] = true
 			p := kmsg.NewDescribeProducersResponseTopicPartition()
 			p.Partition = partition
-			producers, err := n.activeProducers(tp)
+			producers, err := n.activeProducers(r, tp)
 			p.ActiveProducers, p.ErrorCode, p.ErrorMessage = producers, codeOf(err), detailOf(err)
 			topic.Partitions = append(topic.Partitions, p)
 		}
@@ -46,10 +48,13 @@ func (n *Node) describeProducers(_ *wire.Request, req *kmsg.DescribeProducersReq
 }
 
 // activeProducers returns an empty slice, not nil, beside an error.
-func (n *Node) activeProducers(tp storage.TopicPartition) ([]kmsg.DescribeProducersResponseTopicPartitionActiveProducer, error) {
+func (n *Node) activeProducers(r *wire.Request, tp storage.TopicPartition) ([]kmsg.DescribeProducersResponseTopicPartitionActiveProducer, error) {
 	none := []kmsg.DescribeProducersResponseTopicPartitionActiveProducer{}
 	if err := checkTopicName(tp.Topic); err != nil {
 		return none, err
+	}
+	if !n.authorize(r, acl.Read, acl.Topic(tp.Topic)) {
+		return none, refuse(kerr.TopicAuthorizationFailed, "Topic authorization failed.")
 	}
 	state := n.topics.byName(tp.Topic)
 	if state == nil {

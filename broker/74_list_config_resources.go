@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -17,14 +18,19 @@ import (
 // * Version 0 lists client metrics, of which there are none.
 // * No types are all types. Groups are listed if they have configs of their own.
 // * A type that has no list is UNSUPPORTED_VERSION.
+// * For who may describe the cluster's configs.
 //
 // KIPs:
 // * KIP-714: the API, as ListClientMetricsResources
 // * KIP-1142: types (v1)
 
-func (n *Node) listConfigResources(_ *wire.Request, req *kmsg.ListConfigResourcesRequest) *kmsg.ListConfigResourcesResponse {
+func (n *Node) listConfigResources(r *wire.Request, req *kmsg.ListConfigResourcesRequest) *kmsg.ListConfigResourcesResponse {
 	resp := newResponse[*kmsg.ListConfigResourcesResponse](req)
 	resp.ConfigResources = []kmsg.ListConfigResourcesResponseConfigResource{}
+	if err := n.authorizeCluster(r, acl.DescribeConfigs); err != nil {
+		resp.ErrorCode = codeOf(err)
+		return resp
+	}
 	if req.Version == 0 {
 		return resp
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -15,13 +16,14 @@ import (
 // Behaviour:
 // * The metadata has one voter, which is static: what is well formed is answered
 //   with UNSUPPORTED_VERSION, as by a Kafka whose kraft.version is 0.
+// * For who may alter the cluster.
 //
 // KIPs:
 // * KIP-853: the APIs
 
-func (n *Node) addRaftVoter(_ *wire.Request, req *kmsg.AddRaftVoterRequest) *kmsg.AddRaftVoterResponse {
+func (n *Node) addRaftVoter(r *wire.Request, req *kmsg.AddRaftVoterRequest) *kmsg.AddRaftVoterResponse {
 	resp := newResponse[*kmsg.AddRaftVoterResponse](req)
-	err := n.voterRefusal("Add", req.ClusterID, req.VoterID, req.VoterDirectoryID)
+	err := n.voterRefusal(r, "Add", req.ClusterID, req.VoterID, req.VoterDirectoryID)
 	if err == nil && len(req.Listeners) == 0 {
 		err = refuse(kerr.InvalidRequest, "Add voter request didn't include the endpoint for the default listener CONTROLLER")
 	}
@@ -32,9 +34,9 @@ func (n *Node) addRaftVoter(_ *wire.Request, req *kmsg.AddRaftVoterRequest) *kms
 	return resp
 }
 
-func (n *Node) removeRaftVoter(_ *wire.Request, req *kmsg.RemoveRaftVoterRequest) *kmsg.RemoveRaftVoterResponse {
+func (n *Node) removeRaftVoter(r *wire.Request, req *kmsg.RemoveRaftVoterRequest) *kmsg.RemoveRaftVoterResponse {
 	resp := newResponse[*kmsg.RemoveRaftVoterResponse](req)
-	err := n.voterRefusal("Remove", req.ClusterID, req.VoterID, req.VoterDirectoryID)
+	err := n.voterRefusal(r, "Remove", req.ClusterID, req.VoterID, req.VoterDirectoryID)
 	if err == nil {
 		err = refuse(kerr.UnsupportedVersion, "Cluster doesn't support removing voter because the kraft.version feature is 0")
 	}
@@ -43,7 +45,10 @@ func (n *Node) removeRaftVoter(_ *wire.Request, req *kmsg.RemoveRaftVoterRequest
 }
 
 // voterRefusal says what is wrong with a request about a voter, nil if nothing is.
-func (n *Node) voterRefusal(verb string, clusterID *string, id int32, dir [16]byte) error {
+func (n *Node) voterRefusal(r *wire.Request, verb string, clusterID *string, id int32, dir [16]byte) error {
+	if err := n.authorizeCluster(r, acl.Alter); err != nil {
+		return err
+	}
 	switch own := n.ClusterID(); {
 	case clusterID != nil && *clusterID != own:
 		return refuse(kerr.InconsistentClusterID, fmt.Sprintf("The given id %q doesn't match the cluster id %q", *clusterID, own))

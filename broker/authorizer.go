@@ -5,13 +5,23 @@ import (
 	"math/bits"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/wire"
+	"github.com/millrace/millrace/configs"
 )
 
 // This file is the seam between the handlers and the access control lists. Without
 // an authorizer every question costs one comparison.
+
+// newAuthorizer returns nil when none is configured.
+func newAuthorizer(cfg configs.Authorizer) (*acl.Authorizer, error) {
+	if !cfg.Enabled {
+		return nil, nil //nolint:nilnil // none is what was asked for
+	}
+	return acl.NewAuthorizer(cfg.SuperUsers, cfg.AllowEveryoneIfNoACL)
+}
 
 // authorize reports whether the client that sent r may do op to a resource. Where
 // it may not, that is counted and logged.
@@ -46,6 +56,40 @@ func (n *Node) authorizeCluster(r *wire.Request, op acl.Operation) error {
 		return nil
 	}
 	return kerr.ClusterAuthorizationFailed
+}
+
+// authorizeConfigs reports by its error whether the client may do op to the configs of
+// a resource. Kinds that have no configs are not refused here.
+func (n *Node) authorizeConfigs(r *wire.Request, op acl.Operation, kind kmsg.ConfigResourceType, name string) error {
+	switch kind {
+	case kmsg.ConfigResourceTypeTopic:
+		if !n.authorize(r, op, acl.Topic(name)) {
+			return kerr.TopicAuthorizationFailed
+		}
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if !n.authorize(r, op, acl.Group(name)) {
+			return kerr.GroupAuthorizationFailed
+		}
+	case kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics:
+		return n.authorizeCluster(r, op)
+	case kmsg.ConfigResourceTypeUnknown:
+	}
+	return nil
+}
+
+// authorizeProducerID reports by its error whether the client may have a producer
+// id (KIP-679); transactionalID is nil for an idempotent producer.
+func (n *Node) authorizeProducerID(r *wire.Request, transactionalID *string) error {
+	switch {
+	case transactionalID != nil:
+		if !n.authorize(r, acl.Write, acl.TransactionalID(*transactionalID)) {
+			return kerr.TransactionalIDAuthorizationFailed
+		}
+	case !n.mayDo(r, acl.IdempotentWrite, acl.Cluster()) && !n.authorizeAny(r, acl.Write, acl.ResourceTopic):
+		n.denials.denied(r, acl.IdempotentWrite, acl.Cluster())
+		return kerr.ClusterAuthorizationFailed
+	}
+	return nil
 }
 
 // operationsNotAsked is what a response says when the request did not ask for

@@ -42,7 +42,16 @@ func (n *Node) serveGroup(r *wire.Request) {
 		return
 	}
 	client := groups.ClientInfo{ID: r.ClientID, Host: "/" + r.Conn.RemoteHost()}
-	if !n.groups.Handle(client, req, r.Reply) {
+	reply := r.Reply
+	if n.authorizer != nil {
+		allowed, finish := n.authorizeGroups(r, req)
+		if allowed == nil {
+			r.Reply(finish(nil))
+			return
+		}
+		req, reply = allowed, func(resp kmsg.Response) { r.Reply(finish(resp)) }
+	}
+	if !n.groups.Handle(client, req, reply) {
 		panic("broker: an API of groups that the coordinator does not know")
 	}
 }

@@ -83,6 +83,9 @@ func (n *Node) open(reg prometheus.Registerer) error {
 	}
 	fs := vfs.OS()
 	var err error
+	if n.authorizer, err = newAuthorizer(n.cfg.Authorizer); err != nil {
+		return fmt.Errorf("broker.authorizer.super_users: %w", err)
+	}
 	if n.denials, err = newDenials(n.log, reg); err != nil {
 		return err
 	}

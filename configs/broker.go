@@ -76,4 +76,18 @@ type Broker struct {
 	// OffsetMetadataMax is the largest metadata that can be committed with an
 	// offset (offset.metadata.max.bytes).
 	OffsetMetadataMax Size `yaml:"offset_metadata_max"`
+	// Authorizer decides what clients may do.
+	Authorizer Authorizer `yaml:"authorizer"`
+}
+
+// Authorizer decides what clients may do, by access control lists (millrace acl).
+// When it is on, what nobody has allowed is denied.
+type Authorizer struct {
+	// Enabled turns it on (authorizer.class.name).
+	Enabled bool `yaml:"enabled"`
+	// SuperUsers are principals, as User:admin, that may do everything (super.users).
+	SuperUsers []string `yaml:"super_users"`
+	// AllowEveryoneIfNoACL opens every resource that no list mentions
+	// (allow.everyone.if.no.acl.found).
+	AllowEveryoneIfNoACL bool `yaml:"allow_everyone_if_no_acl"`
 }
