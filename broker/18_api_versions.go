@@ -47,6 +47,9 @@ func (n *Node) serveApiVersions(r *wire.Request) {
 		}
 		r.Conn.SetClientSoftware(req.ClientSoftwareName, req.ClientSoftwareVersion)
 	}
+	if session := r.Conn.Session(); session != nil {
+		session.VersionsAnswered()
+	}
 	resp.ApiKeys = make([]kmsg.ApiVersionsResponseApiKey, 0, len(n.advertisedAPIs))
 	for _, a := range n.advertisedAPIs {
 		key := kmsg.NewApiVersionsResponseApiKey()

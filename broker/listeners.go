@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/millrace/millrace/broker/certs"
 	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/sasl"
 	"github.com/millrace/millrace/broker/wire"
 	"github.com/millrace/millrace/configs"
 )
@@ -18,7 +21,10 @@ type listener struct {
 	net net.Listener
 	// at is what clients are told; an empty host stands for the address that
 	// the client came to.
-	at metadata.Endpoint
+	at    metadata.Endpoint
+	certs *certs.Source // nil without TLS
+	rules *certs.Rules
+	sasl  *sasl.Policy // nil without SASL
 }
 
 // openListeners listens on all configured addresses. They do not accept yet.
@@ -33,6 +39,42 @@ func (n *Node) openListeners() error {
 		if l.at, err = advertisedEndpoint(cfg, l.net.Addr()); err != nil {
 			return fmt.Errorf("listener %s: %w", cfg.Name, err)
 		}
+		if err := n.secure(l); err != nil {
+			return fmt.Errorf("listener %s: %w", cfg.Name, err)
+		}
+	}
+	return n.addInitialUsers()
+}
+
+// secure reads a listener's certificates and users.
+func (n *Node) secure(l *listener) error {
+	var err error
+	if t := l.cfg.TLS; t.Enabled() {
+		if l.rules, err = certs.ParseRules(t.PrincipalMappingRules); err != nil {
+			return err
+		}
+		l.certs, err = certs.Open(certs.Config{
+			CertFile: t.CertFile, KeyFile: t.KeyFile, ClientCAFile: t.ClientCAFile, ClientAuth: t.ClientAuth,
+			MinVersion: t.MinVersion, Listener: l.cfg.Name, Logger: n.log,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if !l.cfg.SASL.Enabled() {
+		return nil
+	}
+	users := n.cfg.Users
+	if len(l.cfg.SASL.Users) > 0 {
+		users = l.cfg.SASL.Users
+	}
+	plain, err := newPlainUsers(users)
+	if err != nil {
+		return err
+	}
+	l.sasl = &sasl.Policy{
+		Mechanisms: l.cfg.SASL.Mechanisms, SessionMax: l.cfg.SASL.ReauthMax.D(),
+		VerifyPlain: plain.verify, Credential: n.scramCredential, Decoy: sasl.NewDecoy(),
 	}
 	return nil
 }
@@ -40,7 +82,10 @@ func (n *Node) openListeners() error {
 func (n *Node) wireListeners() []wire.Listener {
 	out := make([]wire.Listener, len(n.listeners))
 	for i, l := range n.listeners {
-		out[i] = wire.Listener{Name: l.cfg.Name, Net: l.net}
+		out[i] = wire.Listener{Name: l.cfg.Name, Net: l.net, SASL: l.sasl}
+		if l.certs != nil {
+			out[i].TLS, out[i].Principal = l.certs.Config(), l.rules.Principal
+		}
 	}
 	return out
 }
@@ -125,8 +170,10 @@ func checkListeners(cfg configs.Broker) error {
 			return fmt.Errorf("broker.listeners: every listener needs a name of its own, not %q", l.Name)
 		}
 		names[l.Name] = true
-		if l.TLS.Enabled() || l.SASL.Enabled() {
-			return fmt.Errorf("broker.listeners: %s uses %s, which this version does not have", l.Name, l.SecurityProtocol())
+		for _, m := range l.SASL.Mechanisms {
+			if !slices.Contains(configs.SASLMechanisms(), m) {
+				return fmt.Errorf("broker.listeners: %s: mechanism %q is not one of %v", l.Name, m, configs.SASLMechanisms())
+			}
 		}
 	}
 	if cfg.InterBrokerListener != "" && !names[cfg.InterBrokerListener] {

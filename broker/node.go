@@ -150,7 +150,7 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 	n.advertisedAPIs = n.apis()
 	n.server, err = wire.NewServer(wire.Config{
 		Listeners: n.wireListeners(), APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
-		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), Logger: n.log, Metrics: metrics,
+		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), HandshakeTimeout: n.cfg.HandshakeTimeout.D(), Logger: n.log, Metrics: metrics,
 	})
 	return err
 }

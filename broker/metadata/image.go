@@ -91,6 +91,7 @@ type Image struct {
 	brokers map[int32]*Broker
 	configs map[resource]map[string]string // of brokers and groups
 	names   []string                       // of topics, sorted
+	scram   map[scramKey]*ScramCredential
 	// features are finalized levels by name; the map is never changed.
 	features map[string]int16
 	acls     aclSet
@@ -100,6 +101,7 @@ type resource struct{ kind, name string }
 
 func newImage() *Image {
 	return &Image{
+		scram:  map[scramKey]*ScramCredential{},
 		topics: map[string]*Topic{}, ids: map[TopicID]*Topic{},
 		brokers: map[int32]*Broker{}, configs: map[resource]map[string]string{},
 		acls: newACLSet(),
@@ -160,6 +162,7 @@ func (i *Image) PartitionCount() int {
 func (i *Image) next(index int64, records []Record) (*Image, error) {
 	n := &Image{
 		Index: index, ClusterID: i.ClusterID, NextProducerID: i.NextProducerID,
+		scram:  maps.Clone(i.scram),
 		topics: maps.Clone(i.topics), ids: maps.Clone(i.ids),
 		brokers: maps.Clone(i.brokers), configs: maps.Clone(i.configs), names: i.names,
 		features: i.features, acls: i.acls.share(),

@@ -101,6 +101,7 @@ func newRecord(kind string) Record {
 	for _, r := range []Record{
 		&ClusterRecord{}, &BrokerRecord{}, &TopicRecord{}, &PartitionsRecord{},
 		&TopicRemovedRecord{}, &ConfigRecord{}, &ACLRecord{}, &ACLRemovedRecord{}, &ProducerIDsRecord{}, &FeatureRecord{}, &snapshotRecord{},
+		&UserScramRecord{}, &UserScramRemovedRecord{},
 	} {
 		if r.recordType() == kind {
 			return r

@@ -14,6 +14,8 @@ type snapshotRecord struct {
 	Configs        []resourceConfigs `json:"configs"`
 	Features       map[string]int16  `json:"features,omitempty"`
 	ACLs           []ACLRecord       `json:"acls,omitempty"`
+
+	ScramCredentials []*ScramCredential `json:"scram_credentials,omitempty"`
 }
 
 type resourceConfigs struct {
@@ -37,6 +39,7 @@ func (i *Image) snapshot() *snapshotRecord {
 		return slices.Compare([]string{a.Kind, a.Name}, []string{b.Kind, b.Name})
 	})
 	r.ACLs = i.acls.records()
+	r.ScramCredentials = i.ScramCredentials()
 	return r
 }
 
@@ -60,6 +63,12 @@ func (r *snapshotRecord) apply(i *Image) error {
 		i.brokers[b.NodeID] = b
 	}
 	i.features = r.Features
+	for _, c := range r.ScramCredentials {
+		if c == nil {
+			return fmt.Errorf("%w: snapshot without a credential's content", errRecord)
+		}
+		i.scram[scramKey{c.User, c.Mechanism}] = c
+	}
 	for _, c := range r.Configs {
 		i.configs[resource{c.Kind, c.Name}] = c.Values
 	}

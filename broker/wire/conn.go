@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/millrace/millrace/broker/sasl"
 )
 
 // Reasons why a node closes a connection, besides ErrMalformed.
@@ -31,8 +33,14 @@ type Conn struct {
 	listener  *listener
 	nc        net.Conn
 	br        *bufio.Reader
-	host      string // the client's address without the port
-	principal string // who the client is; only the reader uses it
+	transport *transport // below TLS; nil on a plaintext connection
+	host      string     // the client's address without the port
+
+	// Only the reader uses these.
+	principal string        // who the client is
+	session   *sasl.Session // nil where clients need not authenticate
+	authBy    time.Time     // when TLS and authentication must be done
+	ended     bool          // nothing more is to be read
 
 	tokens  chan struct{} // one per unanswered request
 	queue   chan *Request // unanswered requests in order; as long as tokens
@@ -48,14 +56,25 @@ type Conn struct {
 }
 
 func newConn(s *Server, l *listener, nc net.Conn) *Conn {
-	return &Conn{
-		server: s, listener: l, nc: nc, br: bufio.NewReaderSize(nc, readBufferBytes), host: hostOf(nc.RemoteAddr()), principal: AnonymousPrincipal,
+	c := &Conn{
+		server: s, listener: l, nc: nc, host: hostOf(nc.RemoteAddr()), principal: AnonymousPrincipal,
 		tokens: make(chan struct{}, inFlightMax),
 		queue:  make(chan *Request, inFlightMax),
 		free:   make(chan *Request, 4),
 		wake:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
 	}
+	if l.TLS != nil {
+		c.nc, c.transport = s.secure(l, nc)
+	}
+	if l.SASL != nil {
+		c.session = l.SASL.NewSession()
+	}
+	if l.TLS != nil || l.SASL != nil {
+		c.authBy = time.Now().Add(s.cfg.HandshakeTimeout)
+	}
+	c.br = bufio.NewReaderSize(c.nc, readBufferBytes)
+	return c
 }
 
 // RemoteAddr returns the client's address.
@@ -114,6 +133,9 @@ func (c *Conn) close(err error) {
 				c.server.log.connectionClosed(c.RemoteHost(), c, err)
 			}
 		}
+		if c.transport != nil {
+			c.transport.beginClose()
+		}
 		if err := c.nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			c.server.cfg.Logger.Debug("close connection failed", "error", err)
 		}
@@ -130,10 +152,17 @@ func closeReason(err error) string {
 		{ErrUnsupported, "unsupported"},
 		{ErrIdle, "idle"},
 		{ErrSlow, "slow"},
+		{ErrHandshake, "handshake"},
+		{sasl.ErrExpired, "session_expired"},
+		{sasl.ErrState, "unauthenticated"},
+		{sasl.ErrMechanism, "authentication"},
 	} {
 		if errors.Is(err, r.err) {
 			return r.name
 		}
+	}
+	if _, ok := errors.AsType[*sasl.Failure](err); ok {
+		return "authentication"
 	}
 	return "other"
 }
@@ -141,7 +170,11 @@ func closeReason(err error) string {
 // readLoop takes requests from the socket until the connection or the node ends.
 func (c *Conn) readLoop() {
 	defer close(c.queue)
-	for {
+	if err := c.handshake(); err != nil {
+		c.endReading(err)
+		return
+	}
+	for !c.ended {
 		select {
 		case c.tokens <- struct{}{}:
 		case <-c.closed:
@@ -184,7 +217,11 @@ func (c *Conn) readRequest() (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.frameAPI(size)
+	choose, parse := c.frameAPI, c.parseFrame
+	if c.session != nil && c.session.AwaitsRawToken() {
+		choose, parse = c.tokenAPI, c.parseToken
+	}
+	a, err := choose(size)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +231,7 @@ func (c *Conn) readRequest() (*Request, error) {
 		c.dropRequest(r)
 		return nil, err
 	}
-	if err := c.parseFrame(r); err != nil {
+	if err := parse(r); err != nil {
 		c.dropRequest(r)
 		return nil, err
 	}
@@ -202,10 +239,11 @@ func (c *Conn) readRequest() (*Request, error) {
 }
 
 // awaitFrame waits for the next frame's length, as long as the idle timeout and
-// while requests are unanswered.
+// while requests are unanswered. A client that has to authenticate does not get longer
+// for it.
 func (c *Conn) awaitFrame() (int, error) {
 	for {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.server.cfg.IdleTimeout)); err != nil {
+		if err := c.nc.SetReadDeadline(c.waitUntil(time.Now())); err != nil {
 			return 0, err
 		}
 		if c.server.isDraining() { // after the deadline is set: drain sets it to now
@@ -216,6 +254,9 @@ func (c *Conn) awaitFrame() (int, error) {
 		case err == nil:
 			return int(int32(binary.BigEndian.Uint32(head))), nil
 		case errors.Is(err, os.ErrDeadlineExceeded) && !c.server.isDraining():
+			if c.unknown() && !time.Now().Before(c.authBy) {
+				return 0, fmt.Errorf("%w: not authenticated in time", ErrSlow)
+			}
 			if c.pending.Load() > 0 {
 				continue
 			}
@@ -233,7 +274,8 @@ func (c *Conn) awaitFrame() (int, error) {
 // whose handler answers it with the versions that there are (KIP-511).
 func (c *Conn) frameAPI(size int) (*api, error) {
 	if size < headerBytesMin || int64(size) > c.server.cfg.RequestMax {
-		return nil, fmt.Errorf("%w: %d bytes", ErrFrameTooLarge, size)
+		head, _ := c.br.Peek(4) // awaitFrame has seen them
+		return nil, fmt.Errorf("%w: %d bytes%s", ErrFrameTooLarge, size, foreign(head))
 	}
 	if err := c.nc.SetReadDeadline(time.Now().Add(transferTime(size, frameRateBytesMin))); err != nil {
 		return nil, err
@@ -250,7 +292,7 @@ func (c *Conn) frameAPI(size int) (*api, error) {
 	if !a.Large && int64(size) > c.server.smallMax {
 		return nil, fmt.Errorf("%w: %s of %d bytes", ErrFrameTooLarge, a.name, size)
 	}
-	return a, nil
+	return a, c.admit(a, size)
 }
 
 // readFrame reserves memory and reads the frame's body.

@@ -88,6 +88,8 @@ func (c *Conn) writeResponse(w *ResponseWriter, r *Request) error {
 			return err
 		}
 		return a.err
+	case a.refusal != nil:
+		return c.refuse(w, r)
 	case a.none:
 	case a.render != nil:
 		r.ReleaseBody()
@@ -149,11 +151,22 @@ func (c *Conn) write(out net.Buffers, bytes int) error {
 	if err := c.nc.SetWriteDeadline(time.Now().Add(transferTime(bytes, responseRateBytesMin))); err != nil {
 		return err
 	}
-	if _, err := out.WriteTo(c.nc); err != nil {
+	if err := c.writeBuffers(out); err != nil {
 		return writeError(err)
 	}
 	c.server.metrics.bytesOut.Add(float64(bytes))
 	return nil
+}
+
+func (c *Conn) writeBuffers(out net.Buffers) error {
+	write := func() error {
+		_, err := out.WriteTo(c.nc)
+		return err
+	}
+	if c.transport == nil {
+		return write()
+	}
+	return c.transport.gather(write)
 }
 
 // writeError maps a failed write: a client that went away is not worth a log line.

@@ -25,6 +25,12 @@ const (
 	responseRateBytesMin = 256 << 10
 	// transferGrace is added to the time that these rates give.
 	transferGrace = 30 * time.Second
+	// tlsWriteBytes is how much of encrypted records is gathered for one write.
+	tlsWriteBytes = 128 << 10
+	// closeNotifyTimeout is how long the alert that ends a TLS connection may take.
+	closeNotifyTimeout = 100 * time.Millisecond
+	// refusalDelay is between a failed authentication and its answer.
+	refusalDelay = 100 * time.Millisecond
 	// drainTimeout is how long an orderly stop waits for unanswered requests.
 	drainTimeout = 3 * time.Second
 	// clientIDBytesMax is how much of a client id is kept for logs.

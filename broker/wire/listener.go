@@ -2,12 +2,16 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millrace/millrace/broker/sasl"
 )
 
 // Listener is an address at which a server accepts connections.
@@ -16,6 +20,13 @@ type Listener struct {
 	Name string
 	// Net accepts the connections; the server closes it.
 	Net net.Listener
+	// TLS encrypts the connections; nil leaves them plain.
+	TLS *tls.Config
+	// Principal returns who the owner of a verified client certificate is, in
+	// Kafka's form. It is needed where TLS asks for certificates.
+	Principal func(*x509.Certificate) (string, error)
+	// SASL authenticates the clients; nil lets them in as they are.
+	SASL *sasl.Policy
 }
 
 // listener is a Listener with what its connections share.

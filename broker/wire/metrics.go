@@ -13,6 +13,8 @@ type Metrics struct {
 	connections *prometheus.GaugeVec
 	refused     prometheus.Counter
 	closed      *prometheus.CounterVec
+
+	authFailures *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics and registers them unless reg is nil.
@@ -40,11 +42,14 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_broker_connections_closed_total", Help: "Connections closed by the node, by reason.",
 		}, []string{"reason"}),
+		authFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_broker_authentications_failed_total", Help: "Failed authentications, by listener and mechanism (TLS is the handshake).",
+		}, []string{"listener", "mechanism"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed, m.authFailures} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

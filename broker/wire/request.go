@@ -14,7 +14,7 @@ const apiKeyApiVersions = 18
 
 // Request is one request of a connection, from its frame to its answer.
 //
-// Exactly one of Reply, ReplyFunc, ReplyRender, NoReply and Fail must be
+// Exactly one of Reply, ReplyFunc, ReplyRender, ReplyToken, NoReply, Refuse and Fail must be
 // called, once, from any goroutine. After that the Request must not be touched.
 type Request struct {
 	// Conn is the connection that the request came by.
@@ -33,6 +33,7 @@ type Request struct {
 
 	api       *api
 	principal string
+	raw       bool // a token without header
 	frame     *buffer
 	reserved  int64 // bytes of the budget that frame and decoding hold
 	costMax   int64
@@ -56,6 +57,7 @@ type answer struct {
 	render   func(*ResponseWriter) error
 	none     bool
 	err      error // closes the connection
+	refusal  error // closes the connection after the response, which comes late
 }
 
 // Decode checks the body against the API's schema and decodes it with kmsg.
@@ -149,7 +151,7 @@ func (r *Request) abandon() {
 // reset makes a request ready for the next frame.
 func (r *Request) reset() {
 	r.Key, r.Version, r.CorrelationID, r.ClientID, r.Body = 0, 0, 0, "", nil
-	r.api, r.principal, r.frame, r.reserved, r.costMax, r.answer = nil, "", nil, 0, 0, answer{}
+	r.api, r.principal, r.raw, r.frame, r.reserved, r.costMax, r.answer = nil, "", false, nil, 0, 0, answer{}
 	r.state.Store(stateOpen)
 }
 

@@ -34,6 +34,9 @@ type piece struct {
 func (w *ResponseWriter) begin(r *Request) {
 	w.begun, w.external = len(w.buf), 0
 	w.buf = append(w.buf, 0, 0, 0, 0)
+	if r.raw { // the answer to a token is a token
+		return
+	}
 	w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(r.CorrelationID))
 	// KIP-511: the response to ApiVersions keeps the old header, because the
 	// client does not know yet what the broker understands.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -19,6 +20,9 @@ type Config struct {
 	Budget     *Budget
 	// ConnectionsMax is the number of open connections; more are closed at once.
 	ConnectionsMax int
+	// HandshakeTimeout is how long TLS and authentication of a new connection may
+	// take together.
+	HandshakeTimeout time.Duration
 	// IdleTimeout closes a connection without requests.
 	IdleTimeout time.Duration
 	Logger      *slog.Logger
@@ -36,6 +40,7 @@ type Server struct {
 	log       *ThrottledLog
 	smallMax  int64 // largest frame of an API that is not Large
 	encoders  chan struct{}
+	places    chan struct{} // for computing on behalf of clients who are not known yet
 
 	draining chan struct{} // closed when the node stops
 	cut      chan struct{} // closed when it no longer waits for answers
@@ -50,7 +55,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, budget: cfg.Budget, metrics: cfg.Metrics, log: NewThrottledLog(cfg.Logger),
 		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}),
-		encoders: make(chan struct{}, encodersMax),
+		encoders: make(chan struct{}, encodersMax), places: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		draining: make(chan struct{}), cut: make(chan struct{}),
 		smallMax: max(cfg.Budget.Max()/(decodeFactor+1), decodeFloorBytes),
 	}
