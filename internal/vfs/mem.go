@@ -24,7 +24,6 @@ type Mem struct {
 
 // node is a file or a directory. All fields are protected by Mem.mu.
 type node struct {
-	name    string
 	isDir   bool
 	modTime time.Time
 
@@ -60,11 +59,11 @@ func NewMem(clock func() time.Time) *Mem {
 	if clock == nil {
 		clock = time.Now
 	}
-	return &Mem{clock: clock, root: newDir("/"), locks: map[string]bool{}}
+	return &Mem{clock: clock, root: newDir(), locks: map[string]bool{}}
 }
 
-func newDir(name string) *node {
-	return &node{name: name, isDir: true, entries: map[string]*node{}, durable: map[string]*node{}}
+func newDir() *node {
+	return &node{isDir: true, entries: map[string]*node{}, durable: map[string]*node{}}
 }
 
 func clean(name string) string { return path.Clean("/" + filepath.ToSlash(name)) }
@@ -110,7 +109,7 @@ func (m *Mem) Create(name string) (File, error) {
 	}
 	n := dir.entries[last]
 	if n == nil {
-		n = &node{name: last}
+		n = &node{}
 		dir.entries[last] = n
 	} else if n.isDir {
 		return nil, pathError("create", name, fs.ErrExist)
@@ -165,8 +164,29 @@ func (m *Mem) Rename(oldName, newName string) error {
 		return pathError("rename", newName, fs.ErrExist)
 	}
 	delete(from.entries, oldLast)
-	n.name = newLast
 	to.entries[newLast] = n
+	return nil
+}
+
+// Link implements [FS]. A crash makes two files of it.
+func (m *Mem) Link(oldName, newName string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.find(oldName)
+	if err == nil && n.isDir {
+		err = fs.ErrPermission
+	}
+	if err != nil {
+		return pathError("link", oldName, err)
+	}
+	dir, last, err := m.parent(newName)
+	if err == nil && dir.entries[last] != nil {
+		err = fs.ErrExist
+	}
+	if err != nil {
+		return pathError("link", newName, err)
+	}
+	dir.entries[last] = n
 	return nil
 }
 
@@ -209,7 +229,7 @@ func (m *Mem) MkdirAll(name string) error {
 		}
 		next := n.entries[part]
 		if next == nil {
-			next = newDir(part)
+			next = newDir()
 			next.modTime = m.clock()
 			n.entries[part] = next
 		}
@@ -233,8 +253,8 @@ func (m *Mem) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, pathError("readdir", name, err)
 	}
 	var out []fs.DirEntry
-	for _, e := range n.entries {
-		out = append(out, fs.FileInfoToDirEntry(e.info()))
+	for name, e := range n.entries {
+		out = append(out, fs.FileInfoToDirEntry(e.info(name)))
 	}
 	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return out, nil
@@ -248,7 +268,7 @@ func (m *Mem) Stat(name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, pathError("stat", name, err)
 	}
-	return n.info(), nil
+	return n.info(path.Base(clean(name))), nil
 }
 
 // SyncDir implements [FS].

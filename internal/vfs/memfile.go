@@ -3,6 +3,7 @@ package vfs
 import (
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"time"
 )
@@ -93,7 +94,7 @@ func (f *memFile) Stat() (fs.FileInfo, error) {
 	if err := f.check("stat", false, 0); err != nil {
 		return nil, err
 	}
-	return f.node.info(), nil
+	return f.node.info(path.Base(clean(f.name))), nil
 }
 
 // Close implements [File].
@@ -115,8 +116,8 @@ type memInfo struct {
 	modTime time.Time
 }
 
-func (n *node) info() memInfo {
-	return memInfo{name: n.name, size: int64(len(n.data)), isDir: n.isDir, modTime: n.modTime}
+func (n *node) info(name string) memInfo {
+	return memInfo{name: name, size: int64(len(n.data)), isDir: n.isDir, modTime: n.modTime}
 }
 
 // Name implements [fs.FileInfo].
@@ -178,13 +179,13 @@ func (m *Mem) Crash(mode CrashMode, random Random) *Mem {
 func (n *node) crash(mode CrashMode, random Random) *node {
 	if !n.isDir {
 		data := n.crashData(mode, random)
-		return &node{name: n.name, modTime: n.modTime, data: data, synced: slices.Clone(data)}
+		return &node{modTime: n.modTime, data: data, synced: slices.Clone(data)}
 	}
 	entries := n.durable
 	if mode == CrashProcess || (mode == CrashPrefix || mode == CrashHoles) && random.IntN(2) == 0 {
 		entries = n.entries
 	}
-	out := newDir(n.name)
+	out := newDir()
 	out.modTime = n.modTime
 	names := make([]string, 0, len(entries))
 	for name := range entries {
@@ -193,7 +194,6 @@ func (n *node) crash(mode CrashMode, random Random) *node {
 	slices.Sort(names) // so that a seed gives the same crash again
 	for _, name := range names {
 		e := entries[name].crash(mode, random)
-		e.name = name
 		out.entries[name], out.durable[name] = e, e
 	}
 	return out

@@ -8,7 +8,7 @@ import (
 
 // Op is one call of a file system.
 type Op struct {
-	// Kind is the method: create, open, openrw, rename, remove, removeall,
+	// Kind is the method: create, open, openrw, rename, link, remove, removeall,
 	// mkdir, readdir, stat, syncdir, lock, read, write, truncate, sync, close.
 	Kind string
 	// Name is the file or directory; for rename the new name.
@@ -20,7 +20,7 @@ type Op struct {
 // Changes says whether the call changes anything that a crash could show.
 func (o Op) Changes() bool {
 	switch o.Kind {
-	case "create", "rename", "remove", "removeall", "mkdir", "syncdir", "write", "truncate", "sync":
+	case "create", "rename", "link", "remove", "removeall", "mkdir", "syncdir", "write", "truncate", "sync":
 		return true
 	}
 	return false
@@ -103,6 +103,11 @@ func (o *observed) OpenReadWrite(name string) (File, error) {
 // Rename implements [FS].
 func (o *observed) Rename(oldName, newName string) error {
 	return o.do(Op{Kind: "rename", Name: newName}, func() error { return o.base.Rename(oldName, newName) })
+}
+
+// Link implements [FS].
+func (o *observed) Link(oldName, newName string) error {
+	return o.do(Op{Kind: "link", Name: newName}, func() error { return o.base.Link(oldName, newName) })
 }
 
 // Remove implements [FS].

@@ -45,6 +45,9 @@ func (o osFS) OpenReadWrite(name string) (File, error) { return o.open(name, os.
 // Rename implements [FS].
 func (osFS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
 
+// Link implements [FS].
+func (osFS) Link(oldName, newName string) error { return os.Link(oldName, newName) }
+
 // Remove implements [FS].
 func (osFS) Remove(name string) error { return os.Remove(name) }
 
@@ -77,9 +80,12 @@ func (osFS) Lock(name string) (io.Closer, error) {
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
+		err = recordLock(f.Fd())
+	}
+	if err == nil {
 		return f, nil
 	}
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EACCES) {
 		err = ErrLocked
 	}
 	return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())

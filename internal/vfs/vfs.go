@@ -26,6 +26,9 @@ type FS interface {
 	OpenReadWrite(name string) (File, error)
 	// Rename moves a file or directory over another.
 	Rename(oldName, newName string) error
+	// Link gives a file a second name, which must not be there yet; its
+	// durability is that of a new file's name.
+	Link(oldName, newName string) error
 	// Remove deletes a file or an empty directory.
 	Remove(name string) error
 	// RemoveAll deletes a tree; one that does not exist is no error.

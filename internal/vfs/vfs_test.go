@@ -90,6 +90,15 @@ func TestConformance(t *testing.T) {
 			if read(t, fsys, at("x")) != "(none)" || len(read(t, fsys, at("y"))) != 7 {
 				t.Error("rename")
 			}
+			must(fsys.Link(at("y"), at("second")))
+			write(t, fsys, at("second"), "+", true)
+			if got := read(t, fsys, at("y")); len(got) != 8 {
+				t.Errorf("a link does not show what was written by its other name: %q", got)
+			}
+			if err := fsys.Link(at("y"), at("second")); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("link over a file: %v", err)
+			}
+			must(fsys.Remove(at("second")))
 			must(fsys.SyncDir(dir))
 			entries, err := fsys.ReadDir(dir)
 			if err != nil || len(entries) != 1 || entries[0].Name() != "y" || entries[0].IsDir() {
