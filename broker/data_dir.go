@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
-	"strings"
 
+	"github.com/millrace/millrace/broker/kafkadir"
 	"github.com/millrace/millrace/internal/vfs"
 )
 
@@ -29,8 +29,11 @@ var ErrLocked = errors.New("data directory is in use by another process")
 
 // properties is the content of meta.properties, in the form of Apache Kafka's.
 type properties struct {
-	clusterID string
-	nodeID    *int32
+	clusterID   string
+	nodeID      *int32
+	directoryID kafkadir.UUID
+	// format is 0 in a directory that kafka-storage has formatted.
+	format int
 }
 
 func lockDir(fsys vfs.FS, dir string) (io.Closer, error) {
@@ -44,67 +47,61 @@ func lockDir(fsys vfs.FS, dir string) (io.Closer, error) {
 	return lock, err
 }
 
+// checkFinished refuses a directory whose import was interrupted.
+func checkFinished(fsys vfs.FS, dir string) error {
+	_, err := fsys.Stat(filepath.Join(dir, unfinishedName))
+	if err == nil {
+		return fmt.Errorf("%s: %w", dir, ErrImportUnfinished)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // readProperties returns empty properties for a new directory.
 func readProperties(fsys vfs.FS, dir string) (properties, error) {
 	var p properties
-	name := filepath.Join(dir, propertiesName)
-	f, err := fsys.Open(name)
+	k, err := kafkadir.ReadProperties(fsys, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
 	}
 	if err != nil {
 		return p, err
 	}
-	content := make([]byte, 64<<10)
-	count, err := f.ReadAt(content, 0)
-	if errors.Is(err, io.EOF) {
-		err = nil
+	p = properties{clusterID: k.ClusterID, nodeID: &k.NodeID, directoryID: k.DirectoryID}
+	format, ours := k.Other["millrace.format"]
+	if !ours {
+		return p, checkNeverStarted(fsys, dir)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return p, err
+	name := filepath.Join(dir, propertiesName)
+	if p.format, err = strconv.Atoi(format); err != nil || p.format < 1 {
+		return p, fmt.Errorf("%s: millrace.format is %q", name, format)
 	}
-	version := 0
-	for line := range strings.Lines(string(content[:count])) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		switch key {
-		case "millrace.format":
-			version, err = strconv.Atoi(value)
-		case "cluster.id":
-			p.clusterID = value
-		case "node.id":
-			var id int64
-			id, err = strconv.ParseInt(value, 10, 32)
-			p.nodeID = new(int32(id))
-		}
-		if err != nil {
-			return p, fmt.Errorf("%s: %s: %w", name, key, err)
-		}
-	}
-	switch {
-	case version > formatVersion:
-		return p, fmt.Errorf("%w (%s has format %d, this version knows %d)", ErrNewerFormat, name, version, formatVersion)
-	case version < 1:
-		return p, fmt.Errorf("%s has no millrace.format: it is not a data directory of Millrace", name)
+	if p.format > formatVersion {
+		return p, fmt.Errorf("%w (%s has format %d, this version knows %d)", ErrNewerFormat, name, p.format, formatVersion)
 	}
 	return p, nil
 }
 
-// writeProperties makes the file whole or not at all.
-func writeProperties(fsys vfs.FS, dir, clusterID string, nodeID int32) error {
-	name := filepath.Join(dir, propertiesName)
-	content := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\nmillrace.format=%d\n", clusterID, nodeID, newID(), formatVersion)
-	f, err := fsys.Create(name + ".tmp")
+// checkNeverStarted accepts a directory that kafka-storage has formatted, but not
+// one that Apache Kafka has written to.
+func checkNeverStarted(fsys vfs.FS, dir string) error {
+	used, err := kafkadir.Used(fsys, dir)
 	if err != nil {
 		return err
 	}
-	if _, err = f.WriteAt([]byte(content), 0); err == nil {
-		err = f.Sync()
+	if used {
+		return fmt.Errorf("%s holds the data of an Apache Kafka node: take it over into another directory with millrace broker import-kafka %s", dir, dir)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+	return nil
+}
+
+// writeProperties makes the file whole or not at all.
+func writeProperties(fsys vfs.FS, dir string, p properties) error {
+	if p.directoryID == (kafkadir.UUID{}) {
+		p.directoryID = kafkadir.UUID(newID())
 	}
-	if err := fsys.Rename(name+".tmp", name); err != nil {
-		return err
-	}
-	return fsys.SyncDir(dir)
+	content := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\nmillrace.format=%d\n", p.clusterID, *p.nodeID, p.directoryID, formatVersion)
+	return vfs.WriteFile(fsys, filepath.Join(dir, propertiesName), []byte(content))
 }

@@ -27,6 +27,8 @@ import (
 type Options struct {
 	// Dir is the data directory; it is created when missing.
 	Dir string
+	// Layout says where in Dir the partitions are; LayoutOwn by default.
+	Layout Layout
 	// Logger gets what an operator wants to know; nil discards it.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil counts without registering.
@@ -35,10 +37,12 @@ type Options struct {
 
 // Node is one broker.
 type Node struct {
-	cfg  configs.Broker
-	log  *slog.Logger
-	dir  string
-	lock io.Closer
+	cfg configs.Broker
+	log *slog.Logger
+	dir string
+	// layout says where in dir the partitions are.
+	layout Layout
+	lock   io.Closer
 	// listeners are open from New on, in the order of the configuration.
 	listeners []*listener
 
@@ -67,7 +71,7 @@ type Node struct {
 // New opens or creates the data directory, recovers what a crash left, and
 // listens. It does not serve before Run is called.
 func New(cfg configs.Broker, opts Options) (*Node, error) {
-	n := &Node{cfg: cfg, log: opts.Logger, dir: opts.Dir, topics: newTopicTable(), configs: newConfigTables()}
+	n := &Node{cfg: cfg, log: opts.Logger, dir: opts.Dir, layout: opts.Layout, topics: newTopicTable(), configs: newConfigTables()}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -90,6 +94,9 @@ func (n *Node) open(reg prometheus.Registerer) error {
 		return err
 	}
 	if n.lock, err = lockDir(fs, n.dir); err != nil {
+		return err
+	}
+	if err := checkFinished(fs, n.dir); err != nil {
 		return err
 	}
 	if n.meta, err = metadata.Open(metadata.Config{Dir: filepath.Join(n.dir, "metadata"), FS: fs, Logger: n.log}); err != nil {
@@ -122,7 +129,7 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	}
 	n.store, err = storage.Open(storage.Config{
 		Dir: dir, Durability: durability, Logger: n.log, Registerer: reg, FS: fs,
-		RetentionCheckInterval: n.cfg.RetentionCheckInterval.D(),
+		RetentionCheckInterval: n.cfg.RetentionCheckInterval.D(), Locked: n.layout == LayoutKafka,
 	})
 	if err != nil {
 		return err
@@ -132,8 +139,6 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	}
 	return n.reconcile()
 }
-
-func (n *Node) logDir() string { return filepath.Join(n.dir, "logs") }
 
 func (n *Node) openServer(reg prometheus.Registerer) error {
 	metrics, err := wire.NewMetrics(reg)
@@ -220,8 +225,9 @@ func (n *Node) identify(fs vfs.FS) error {
 	if known.clusterID != "" && known.clusterID != image.ClusterID {
 		return fmt.Errorf("%s says cluster %s, its metadata says %s: the directory was mixed up with another", n.dir, known.clusterID, image.ClusterID)
 	}
-	if known.clusterID == "" {
-		return writeProperties(fs, n.dir, image.ClusterID, n.cfg.NodeID)
+	if known.format == 0 {
+		known.clusterID, known.nodeID = image.ClusterID, &n.cfg.NodeID
+		return writeProperties(fs, n.dir, known)
 	}
 	return nil
 }

@@ -28,6 +28,8 @@ const (
 type Config struct {
 	// Dir is the data directory; it is created when missing.
 	Dir string
+	// Locked says that the caller holds the lock of Dir.
+	Locked bool
 	// Durability is DurabilityFsync by default.
 	Durability Durability
 	// Logger is never nil for a product; nil discards.

@@ -54,7 +54,7 @@ func addDataFlags(cmd *cobra.Command, f *upFlags) {
 // run by the client command of that name.
 func newRoles(g *client.Globals) []*cobra.Command {
 	return []*cobra.Command{
-		newRole(g, "broker", "Run a broker node", server.Roles{Broker: true}),
+		newBroker(g),
 		newRole(g, "agent", "Read the files of this host and ship their lines", server.Roles{Agent: true}),
 		newRole(g, "pipelines", "Run pipelines and alert rules", server.Roles{Pipelines: true}),
 		newRole(g, "mirror", "Copy topics from one cluster to another", server.Roles{Mirror: true}),

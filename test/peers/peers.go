@@ -174,6 +174,19 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
+// Stop ends the process in order and waits for its end.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatalf("stop %s: %v", p.cmd.Path, err)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(startTimeout):
+		t.Fatalf("%s does not stop:\n%s", p.cmd.Path, p.Log())
+	}
+}
+
 // start runs a server until the test ends; its output goes to a file.
 func start(t testing.TB, cmd *exec.Cmd, logPath string) *Process {
 	t.Helper()
