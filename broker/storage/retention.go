@@ -67,7 +67,14 @@ func (l *Log) expiredBefore(nowMs int64) (int64, error) {
 			return 0, err
 		}
 		if keep == len(list) {
-			return l.rollExpired(list[len(list)-1])
+			keep--
+			next, err := l.rollExpired(list[keep])
+			if err != nil {
+				return 0, err
+			}
+			if next != nil {
+				return next.base, nil
+			}
 		}
 		keep = expiredBySize(list, keep, cfg)
 	}
@@ -120,23 +127,20 @@ func expiredBySize(list []*segment, keep int, cfg LogConfig) int {
 	return keep
 }
 
-// rollExpired begins a new segment after the active one, if that has not
-// grown meanwhile, so that it can be deleted.
-func (l *Log) rollExpired(active *segment) (int64, error) {
+// rollExpired begins a new segment after the active one, so that this can be
+// deleted, and returns it; nil if the active one has grown meanwhile or not all of it is
+// stable.
+func (l *Log) rollExpired(active *segment) (*segment, error) {
 	if err := l.flush(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := l.list()
 	if list[len(list)-1] != active || l.end.Load() > l.LastStableOffset() {
-		return active.base, nil
+		return nil, nil
 	}
-	seg, err := l.roll()
-	if err != nil {
-		return 0, err
-	}
-	return seg.base, nil
+	return l.roll()
 }
 
 // DeleteRecords moves the log start to beforeOffset (-1: the last stable

@@ -15,13 +15,16 @@ func transactional(t testing.TB, id int64, epoch int16, sequence int32, n int) [
 	return makeBatch(t, batch.Options{Transactional: true, Producer: &batch.Producer{ID: id, Epoch: epoch, Sequence: sequence}}, newTestClock().ms(), fmt.Sprintf("%d/%d", id, sequence), n)
 }
 
-// verified appends a transactional batch, with a guard where one is needed.
+// verified appends a batch, with a guard where its transaction needs one.
 func verified(l *Log, b []byte) (AppendResult, error) {
 	h, err := batch.ParseHeader(b)
 	if err != nil {
 		return AppendResult{}, err
 	}
-	guard, _ := l.BeginVerification(h.ProducerID, h.ProducerEpoch, h.BaseSequence)
+	var guard VerificationGuard
+	if h.IsTransactional() {
+		guard, _ = l.BeginVerification(h.ProducerID, h.ProducerEpoch, h.BaseSequence)
+	}
 	return l.Append(b, AppendOptions{LeaderEpoch: l.LeaderEpoch(), Guard: guard})
 }
 
