@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -15,13 +16,18 @@ import (
 //   Salts and keys are never told.
 // * A user who is named twice is DUPLICATE_RESOURCE, one without credentials
 //   RESOURCE_NOT_FOUND.
+// * For who may describe the cluster.
 //
 // KIPs:
 // * KIP-554: the API
 
-func (n *Node) describeUserScramCredentials(_ *wire.Request, req *kmsg.DescribeUserSCRAMCredentialsRequest) *kmsg.DescribeUserSCRAMCredentialsResponse {
+func (n *Node) describeUserScramCredentials(r *wire.Request, req *kmsg.DescribeUserSCRAMCredentialsRequest) *kmsg.DescribeUserSCRAMCredentialsResponse {
 	resp := newResponse[*kmsg.DescribeUserSCRAMCredentialsResponse](req)
 	resp.Results = []kmsg.DescribeUserSCRAMCredentialsResponseResult{}
+	if err := n.authorizeCluster(r, acl.Describe); err != nil {
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
+		return resp
+	}
 	byUser, names := scramUsers(n.meta.Image())
 	asked := map[string]int{}
 	if len(req.Users) > 0 {

@@ -2,10 +2,11 @@ package broker
 
 import (
 	"bytes"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"slices"
 
+	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/sasl"
 	"github.com/millrace/millrace/broker/wire"
@@ -23,18 +24,24 @@ import (
 //   or iterations outside 4096 to 16384 UNACCEPTABLE_CREDENTIAL, an unknown mechanism
 //   UNSUPPORTED_SASL_MECHANISM, and the removal of what is not there
 //   RESOURCE_NOT_FOUND.
+// * For who may alter the cluster.
 //
 // KIPs:
 // * KIP-554: the API
 
-func (n *Node) alterUserScramCredentials(_ *wire.Request, req *kmsg.AlterUserSCRAMCredentialsRequest) *kmsg.AlterUserSCRAMCredentialsResponse {
+func (n *Node) alterUserScramCredentials(r *wire.Request, req *kmsg.AlterUserSCRAMCredentialsRequest) *kmsg.AlterUserSCRAMCredentialsResponse {
 	resp := newResponse[*kmsg.AlterUserSCRAMCredentialsResponse](req)
 	resp.Results = []kmsg.AlterUserSCRAMCredentialsResponseResult{}
 	var plan scramPlan
-	_, err := n.meta.Update(func(image *metadata.Image) ([]metadata.Record, error) {
-		plan = planScram(image, req)
-		return plan.records, nil
-	})
+	err := n.authorizeCluster(r, acl.Alter)
+	if err == nil {
+		_, err = n.meta.Update(func(image *metadata.Image) ([]metadata.Record, error) {
+			plan = planScram(image, req)
+			return plan.records, nil
+		})
+	} else {
+		plan.users = scramUsersOf(req)
+	}
 	for _, user := range plan.users {
 		result := kmsg.NewAlterUserSCRAMCredentialsResponseResult()
 		failed := plan.errors[user]
@@ -48,6 +55,19 @@ func (n *Node) alterUserScramCredentials(_ *wire.Request, req *kmsg.AlterUserSCR
 		n.log.Info("user credentials changed", "users", plan.users)
 	}
 	return resp
+}
+
+// scramUsersOf returns the users of a request in the order of their names.
+func scramUsersOf(req *kmsg.AlterUserSCRAMCredentialsRequest) []string {
+	var users []string
+	for _, d := range req.Deletions {
+		users = append(users, d.Name)
+	}
+	for _, u := range req.Upsertions {
+		users = append(users, u.Name)
+	}
+	slices.Sort(users)
+	return slices.Compact(users)
 }
 
 // scramPlan is what a request comes to, as Kafka's ScramControlManager decides it.

@@ -85,6 +85,9 @@ func authorizationRules(t *testing.T) map[int16]authorizationRule {
 	add(2, noTopic, &kmsg.DeleteRecordsRequest{Topics: []kmsg.DeleteRecordsRequestTopic{{Topic: "t", Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: 0}}}}}, grant{acl.Delete, topic})
 	add(5, noCluster, &kmsg.InitProducerIDRequest{ProducerID: -1, ProducerEpoch: -1}, grant{acl.IdempotentWrite, cluster})
 	add(4, noTopic, &kmsg.OffsetForLeaderEpochRequest{ReplicaID: -1, Topics: []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{CurrentLeaderEpoch: -1}}}}}, grant{acl.Describe, topic})
+	add(3, noCluster, &kmsg.DescribeACLsRequest{ResourceType: 1, ResourcePatternType: 1, Operation: 1, PermissionType: 1}, grant{acl.Describe, cluster})
+	add(3, noCluster, &kmsg.CreateACLsRequest{Creations: []kmsg.CreateACLsRequestCreation{{ResourceType: 2, ResourceName: "x", ResourcePatternType: 3, Principal: "User:x", Host: "*", Operation: 3, PermissionType: 3}}}, grant{acl.Alter, cluster})
+	add(3, noCluster, &kmsg.DeleteACLsRequest{Filters: []kmsg.DeleteACLsRequestFilter{{ResourceType: 2, ResourceName: new("x"), ResourcePatternType: 3, Operation: 1, PermissionType: 1}}}, grant{acl.Alter, cluster})
 	add(4, noTopic, &kmsg.DescribeConfigsRequest{Resources: []kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t"}}}, grant{acl.DescribeConfigs, topic})
 	add(2, noTopic, &kmsg.AlterConfigsRequest{ValidateOnly: true, Resources: []kmsg.AlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t"}}}, grant{acl.AlterConfigs, topic})
 	add(2, noCluster, &kmsg.AlterReplicaLogDirsRequest{Dirs: []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/", Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "t", Partitions: []int32{0}}}}}}, grant{acl.Alter, cluster})
@@ -105,6 +108,10 @@ func authorizationRules(t *testing.T) map[int16]authorizationRule {
 	add(0, noTopic, &kmsg.DescribeTopicPartitionsRequest{Topics: []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "t"}}, ResponsePartitionLimit: 10}, grant{acl.Describe, topic})
 	add(0, noCluster, &kmsg.AddRaftVoterRequest{VoterID: 2, VoterDirectoryID: [16]byte{1}}, grant{acl.Alter, cluster})
 	add(0, noCluster, &kmsg.RemoveRaftVoterRequest{VoterID: 2, VoterDirectoryID: [16]byte{1}}, grant{acl.Alter, cluster})
+	add(0, noCluster, &kmsg.DescribeUserSCRAMCredentialsRequest{}, grant{acl.Describe, cluster})
+	add(0, noCluster, &kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "nobody", Mechanism: 1}}}, grant{acl.Alter, cluster})
+	add(1, nil, &kmsg.SASLHandshakeRequest{Mechanism: "PLAIN"})
+	add(2, nil, &kmsg.SASLAuthenticateRequest{})
 	_ = noID
 	return rules
 }
@@ -132,7 +139,9 @@ func checkRule(t *testing.T, rule authorizationRule) {
 	if err := n.ensureOffsetsTopic(); err != nil {
 		t.Fatal(err)
 	}
-	codes := func() []int16 { return errorCodesIn(t, dial(t, n).exchange(comparedStep{version: rule.version, req: rule.req})) }
+	codes := func() []int16 {
+		return errorCodesIn(t, dial(t, n).exchange(comparedStep{version: rule.version, req: rule.req}))
+	}
 	refused := func(codes []int16) bool {
 		return slices.ContainsFunc(codes, func(c int16) bool {
 			return c == kerr.TopicAuthorizationFailed.Code || c == kerr.GroupAuthorizationFailed.Code ||

@@ -35,7 +35,7 @@ type clusterView struct {
 
 func viewCluster(t *testing.T, bootstrap string) clusterView {
 	t.Helper()
-	c := clientAt(t, bootstrap)
+	c := clientOf(t, bootstrap)
 	admin := kadm.NewClient(c)
 	v := clusterView{topics: map[string]string{}, records: map[string][]string{}, ends: map[string]string{}, committed: map[string]string{}}
 	topics := must(admin.ListTopics(t.Context()))(t)
@@ -91,7 +91,7 @@ func (v *clusterView) read(t *testing.T, bootstrap string, starts kadm.ListedOff
 			from[topic][p] = kgo.NewOffset().At(start.Offset)
 		}
 	}
-	c := clientAt(t, bootstrap, kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	c := clientOf(t, bootstrap, kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for len(last) > 0 {
@@ -113,7 +113,7 @@ func (v *clusterView) read(t *testing.T, bootstrap string, starts kadm.ListedOff
 	}
 }
 
-func clientAt(t *testing.T, bootstrap string, opts ...kgo.Opt) *kgo.Client {
+func clientOf(t *testing.T, bootstrap string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(bootstrap)}, opts...)...)
 	if err != nil {
@@ -164,7 +164,7 @@ func compareMaps(t *testing.T, what string, was, is map[string]string) {
 // transactional producers, segments, deleted records, groups, configs.
 func fillCluster(t *testing.T, bootstrap, run string) {
 	t.Helper()
-	admin := kadm.NewClient(clientAt(t, bootstrap))
+	admin := kadm.NewClient(clientOf(t, bootstrap))
 	for name, codec := range map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 	} {
@@ -172,7 +172,7 @@ func fillCluster(t *testing.T, bootstrap, run string) {
 		if resp, err := admin.CreateTopic(t.Context(), 2, 1, map[string]*string{"segment.bytes": new("1048576"), "retention.ms": new("-1")}, topic); err != nil && run == "1" {
 			t.Fatal(err, resp.Err)
 		}
-		c := clientAt(t, bootstrap, kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+		c := clientOf(t, bootstrap, kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 		var records []*kgo.Record
 		for i := range 2000 {
 			r := &kgo.Record{Topic: topic, Key: fmt.Append(nil, run, i), Value: bytes.Repeat(fmt.Append(nil, i), 200), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte(run)}}}
@@ -190,7 +190,7 @@ func fillCluster(t *testing.T, bootstrap, run string) {
 
 func fillGroups(t *testing.T, bootstrap, run string) {
 	t.Helper()
-	c := clientAt(t, bootstrap, kgo.ConsumerGroup("group"+run), kgo.ConsumeTopics("move.zstd", "move.lz4"), kgo.DisableAutoCommit())
+	c := clientOf(t, bootstrap, kgo.ConsumerGroup("group"+run), kgo.ConsumeTopics("move.zstd", "move.lz4"), kgo.DisableAutoCommit())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c.PollRecords(ctx, 100)
@@ -201,7 +201,7 @@ func fillGroups(t *testing.T, bootstrap, run string) {
 	// A group that no consumer has joined, with metadata.
 	var offsets kadm.Offsets
 	offsets.Add(kadm.Offset{Topic: "move.none", Partition: 1, At: 17, LeaderEpoch: -1, Metadata: "by hand " + run})
-	if err := kadm.NewClient(clientAt(t, bootstrap)).CommitAllOffsets(t.Context(), "simple"+run, offsets); err != nil {
+	if err := kadm.NewClient(clientOf(t, bootstrap)).CommitAllOffsets(t.Context(), "simple"+run, offsets); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -210,7 +210,7 @@ func fillGroups(t *testing.T, bootstrap, run string) {
 func fillTransactions(t *testing.T, bootstrap, run string) {
 	t.Helper()
 	for _, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort} {
-		c := clientAt(t, bootstrap, kgo.TransactionalID(fmt.Sprintf("txn-%s-%v", run, end)))
+		c := clientOf(t, bootstrap, kgo.TransactionalID(fmt.Sprintf("txn-%s-%v", run, end)))
 		if err := c.BeginTransaction(); err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func deleteFirst(t *testing.T, bootstrap string) {
 	t.Helper()
 	var offsets kadm.Offsets
 	offsets.Add(kadm.Offset{Topic: "move.gzip", Partition: 0, At: 123})
-	resp, err := kadm.NewClient(clientAt(t, bootstrap)).DeleteRecords(t.Context(), offsets)
+	resp, err := kadm.NewClient(clientOf(t, bootstrap)).DeleteRecords(t.Context(), offsets)
 	if err := errors.Join(err, resp.Error()); err != nil {
 		t.Fatal(err)
 	}

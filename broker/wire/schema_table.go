@@ -52,6 +52,12 @@ func versionRanges(key int16) string {
 		return "ReplicaID 3-; Topics.Partitions.CurrentLeaderEpoch 2-"
 	case 28: // TxnOffsetCommit
 		return "Generation 3-; MemberID 3-; InstanceID 3-; Topics.Topic 0-5; Topics.TopicID 6-; Topics.Partitions.LeaderEpoch 2-"
+	case 29: // DescribeAcls
+		return "ResourcePatternType 1-"
+	case 30: // CreateAcls
+		return "Creations.ResourcePatternType 1-"
+	case 31: // DeleteAcls
+		return "Filters.ResourcePatternType 1-"
 	case 32: // DescribeConfigs
 		return "IncludeSynonyms 1-; IncludeDocumentation 3-"
 	case 43: // ElectLeaders
