@@ -1,16 +1,8 @@
 package broker
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,102 +17,16 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/test/authority"
 )
 
-// authority makes certificates for tests.
-type authority struct {
-	t    testing.TB
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
-}
-
-func newAuthority(t testing.TB, name string) *authority {
-	t.Helper()
-	a := &authority{t: t}
-	var der []byte
-	der, a.key = a.sign(&x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	})
-	var err error
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.file = filepath.Join(t.TempDir(), "ca.pem")
-	writePEM(t, a.file, "CERTIFICATE", der)
-	return a
-}
-
-// sign signs a template, by itself where there is no authority yet.
-func (a *authority) sign(template *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return der, key
-}
-
-// issue writes a certificate and its key into dir and returns their names.
-func (a *authority) issue(dir string, subject pkix.Name) (certFile, keyFile string) {
-	a.t.Helper()
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	der, key := a.sign(&x509.Certificate{
-		SerialNumber: serial, Subject: subject, DNSNames: []string{"localhost"}, IPAddresses: loopback(),
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(20 * 24 * time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writePEM(a.t, certFile, "CERTIFICATE", der)
-	writePEM(a.t, keyFile, "PRIVATE KEY", raw)
-	return certFile, keyFile
-}
-
-func writePEM(t testing.TB, name, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// clientTLS trusts the authority and shows a certificate when it has one.
-func (a *authority) clientTLS(certFile, keyFile string) *tls.Config {
-	a.t.Helper()
-	c := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
-	c.RootCAs.AddCert(a.cert)
-	if certFile != "" {
-		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c
-}
-
 // secureConfig has one listener of each kind, with the users alice and bob.
-func secureConfig(t testing.TB, a *authority) configs.Broker {
+func secureConfig(t testing.TB, a *authority.Authority) configs.Broker {
 	t.Helper()
-	cert, key := a.issue(t.TempDir(), pkix.Name{CommonName: "broker"})
+	cert, key := a.Issue(t.TempDir(), pkix.Name{CommonName: "broker"})
 	server := configs.ListenerTLS{CertFile: cert, KeyFile: key, ClientAuth: "none", MinVersion: "1.2"}
 	mutual := server
-	mutual.ClientAuth, mutual.ClientCAFile = "required", a.file
+	mutual.ClientAuth, mutual.ClientCAFile = "required", a.File
 	mechanisms := configs.ListenerSASL{Mechanisms: configs.SASLMechanisms()}
 	cfg := testConfig()
 	cfg.Listeners = []configs.Listener{
@@ -161,18 +67,18 @@ func mechanismOf(name, user, password string) kgosasl.Mechanism {
 }
 
 func TestClientsGetInByEachKindOfListener(t *testing.T) {
-	a := newAuthority(t, "test")
+	a := authority.New(t, "test")
 	n := startNode(t, t.TempDir(), secureConfig(t, a))
 	createTopicAt := func(name string, opts ...kgo.Opt) error {
 		c := clientAt(t, n, name, append(opts, kgo.DefaultProduceTopic("t"), kgo.AllowAutoTopicCreation(), kgo.RetryTimeout(10*time.Second), kgo.RecordDeliveryTimeout(10*time.Second))...)
 		return c.ProduceSync(t.Context(), kgo.StringRecord(name)).FirstErr()
 	}
-	cert, key := a.issue(t.TempDir(), pkix.Name{CommonName: "client"})
-	with := kgo.DialTLSConfig(a.clientTLS("", ""))
+	cert, key := a.Issue(t.TempDir(), pkix.Name{CommonName: "client"})
+	with := kgo.DialTLSConfig(a.Client("", ""))
 	for name, opts := range map[string][]kgo.Opt{
 		"PLAINTEXT": nil,
 		"SSL":       {with},
-		"MUTUAL":    {kgo.DialTLSConfig(a.clientTLS(cert, key))},
+		"MUTUAL":    {kgo.DialTLSConfig(a.Client(cert, key))},
 	} {
 		if err := createTopicAt(name, opts...); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -198,7 +104,7 @@ func TestClientsGetInByEachKindOfListener(t *testing.T) {
 }
 
 func TestCredentialsOfScramUsers(t *testing.T) {
-	a := newAuthority(t, "test")
+	a := authority.New(t, "test")
 	dir, cfg := t.TempDir(), secureConfig(t, a)
 	n := startNode(t, dir, cfg)
 	admin := kadm.NewClient(clientAt(t, n, "PLAINTEXT"))
@@ -275,5 +181,3 @@ func TestCredentialsOfScramUsers(t *testing.T) {
 		}
 	}
 }
-
-func loopback() []net.IP { return []net.IP{net.IPv4(127, 0, 0, 1)} }

@@ -111,8 +111,8 @@ type TLS struct {
 
 // SASL authenticates to a Kafka cluster.
 type SASL struct {
-	// Mechanism is plain; empty means none.
-	Mechanism string `yaml:"mechanism" oneof:"plain"`
+	// Mechanism of the authentication; empty means none.
+	Mechanism string `yaml:"mechanism" oneof:"plain scram-sha-256 scram-sha-512"`
 	// Username of the client.
 	Username string `yaml:"username"`
 	// Password of the client; write ${file:PATH} to keep it out of this file.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/xdg-go/scram"
 
 	"github.com/millrace/millrace/configs"
 )
@@ -72,15 +73,25 @@ func applyTLS(c *sarama.Config, t configs.TLS) error {
 }
 
 func applySASL(c *sarama.Config, s configs.SASL) error {
+	sasl := &c.Net.SASL
 	switch s.Mechanism {
 	case "":
 		return nil
 	case "plain":
-		c.Net.SASL.Mechanism = sarama.SASLTypePlaintext
+		sasl.Mechanism = sarama.SASLTypePlaintext
+	case "scram-sha-256":
+		sasl.Mechanism = sarama.SASLTypeSCRAMSHA256
+		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA256} }
+	case "scram-sha-512":
+		sasl.Mechanism = sarama.SASLTypeSCRAMSHA512
+		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA512} }
 	default:
-		return fmt.Errorf("sasl.mechanism %q is not supported: write plain or leave it empty", s.Mechanism)
+		return fmt.Errorf("sasl.mechanism %q is not supported: write plain, scram-sha-256, scram-sha-512 or leave it empty", s.Mechanism)
 	}
-	c.Net.SASL.Enable = true
-	c.Net.SASL.User, c.Net.SASL.Password = s.Username, s.Password
+	if s.Username == "" || s.Password == "" {
+		return fmt.Errorf("sasl.mechanism is %s, but sasl.username or sasl.password is missing", s.Mechanism)
+	}
+	sasl.Enable, sasl.Handshake, sasl.Version = true, true, sarama.SASLHandshakeV1
+	sasl.User, sasl.Password = s.Username, s.Password
 	return nil
 }

@@ -25,6 +25,8 @@ type node struct {
 	t testing.TB
 	// addr is its bootstrap address, dir its data directory.
 	addr, dir string
+	// listeners returns the address of a listener.
+	listeners func(name string) string
 	stop      func()
 }
 
@@ -38,6 +40,11 @@ func startNodeIn(t testing.TB, dir string) *node {
 	t.Helper()
 	cfg := configs.Default().Broker
 	cfg.Listen, cfg.OffsetsPartitions = "127.0.0.1:0", 4
+	return startNodeWith(t, dir, cfg)
+}
+
+func startNodeWith(t testing.TB, dir string, cfg configs.Broker) *node {
+	t.Helper()
 	log := &lines{}
 	b, err := broker.New(cfg, broker.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
@@ -47,6 +54,13 @@ func startNodeIn(t testing.TB, dir string) *node {
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
 	n := &node{t: t, addr: b.Addr(), dir: dir}
+	n.listeners = func(name string) string {
+		addr, ok := b.ListenerAddr(name)
+		if !ok {
+			t.Fatalf("the node has no listener %s", name)
+		}
+		return addr
+	}
 	n.stop = sync.OnceFunc(func() {
 		cancel()
 		select {
