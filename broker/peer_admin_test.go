@@ -1,16 +1,38 @@
 package broker
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/test/peers"
 )
 
 // TestAdminAnswersAreThoseOfApacheKafka is TestAnswersAreThoseOfApacheKafka for
 // the requests of operators' tools about replicas, voters and features.
 func TestAdminAnswersAreThoseOfApacheKafka(t *testing.T) {
 	compareWithKafka(t, adminSteps())
+}
+
+// TestBytesAfterARequestAreLeftAlone: a client that sends more than its request's
+// version has, as librdkafka 2.12 does with Metadata, is answered all the same.
+func TestBytesAfterARequestAreLeftAlone(t *testing.T) {
+	kafka := peers.Kafka(t)
+	n := startNode(t, t.TempDir(), testConfig())
+	produce := kmsg.NewPtrProduceRequest()
+	produce.Acks = 1
+	for _, req := range []kmsg.Request{kmsg.NewPtrMetadataRequest(), kmsg.NewPtrListGroupsRequest(), produce, kmsg.NewPtrFetchRequest()} {
+		for name, c := range map[string]*rawConn{"Kafka": dialRaw(t, kafka.Bootstrap), "this node": dial(t, n)} {
+			frame := append(frameOf(4, 1, req), 0, 0, 0)
+			binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
+			c.send(frame)
+			if len(c.receive()) < 4 {
+				t.Errorf("%s does not answer %s", name, kmsg.NameForKey(req.Key()))
+			}
+		}
+	}
 }
 
 func adminSteps() []comparedStep {

@@ -41,7 +41,7 @@ func secureConfig(t testing.TB, a *authority.Authority) configs.Broker {
 }
 
 // clientAt makes a client for a listener.
-func clientAt(t testing.TB, n *testNode, listener string, opts ...kgo.Opt) *kgo.Client {
+func clientOn(t testing.TB, n *testNode, listener string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	addr, ok := n.ListenerAddr(listener)
 	if !ok {
@@ -70,7 +70,7 @@ func TestClientsGetInByEachKindOfListener(t *testing.T) {
 	a := authority.New(t, "test")
 	n := startNode(t, t.TempDir(), secureConfig(t, a))
 	createTopicAt := func(name string, opts ...kgo.Opt) error {
-		c := clientAt(t, n, name, append(opts, kgo.DefaultProduceTopic("t"), kgo.AllowAutoTopicCreation(), kgo.RetryTimeout(10*time.Second), kgo.RecordDeliveryTimeout(10*time.Second))...)
+		c := clientOn(t, n, name, append(opts, kgo.DefaultProduceTopic("t"), kgo.AllowAutoTopicCreation(), kgo.RetryTimeout(10*time.Second), kgo.RecordDeliveryTimeout(10*time.Second))...)
 		return c.ProduceSync(t.Context(), kgo.StringRecord(name)).FirstErr()
 	}
 	cert, key := a.Issue(t.TempDir(), pkix.Name{CommonName: "client"})
@@ -92,13 +92,13 @@ func TestClientsGetInByEachKindOfListener(t *testing.T) {
 			t.Errorf("SASL_SSL %s: %v", m, err)
 		}
 		for user, password := range map[string]string{"alice": "bob's", "nobody": "x"} {
-			c := clientAt(t, n, "SASL_PLAINTEXT", kgo.SASL(mechanismOf(m, user, password)), kgo.RequestRetries(0))
+			c := clientOn(t, n, "SASL_PLAINTEXT", kgo.SASL(mechanismOf(m, user, password)), kgo.RequestRetries(0))
 			if err := c.Ping(t.Context()); !errors.Is(err, kerr.SaslAuthenticationFailed) {
 				t.Errorf("%s as %s: %v, want SASL_AUTHENTICATION_FAILED", m, user, err)
 			}
 		}
 	}
-	if err := clientAt(t, n, "MUTUAL", with, kgo.RequestRetries(0)).Ping(t.Context()); err == nil {
+	if err := clientOn(t, n, "MUTUAL", with, kgo.RequestRetries(0)).Ping(t.Context()); err == nil {
 		t.Error("a client without certificate got in")
 	}
 }
@@ -107,7 +107,7 @@ func TestCredentialsOfScramUsers(t *testing.T) {
 	a := authority.New(t, "test")
 	dir, cfg := t.TempDir(), secureConfig(t, a)
 	n := startNode(t, dir, cfg)
-	admin := kadm.NewClient(clientAt(t, n, "PLAINTEXT"))
+	admin := kadm.NewClient(clientOn(t, n, "PLAINTEXT"))
 	alter := func(del []kadm.DeleteSCRAM, upsert []kadm.UpsertSCRAM) kadm.AlteredUserSCRAMs {
 		t.Helper()
 		out, err := admin.AlterUserSCRAMs(t.Context(), del, upsert)
@@ -129,7 +129,7 @@ func TestCredentialsOfScramUsers(t *testing.T) {
 		}
 	}
 	in := func(user, password string) error {
-		return clientAt(t, n, "SASL_PLAINTEXT", kgo.SASL(mechanismOf("SCRAM-SHA-256", user, password)), kgo.RequestRetries(0)).Ping(t.Context())
+		return clientOn(t, n, "SASL_PLAINTEXT", kgo.SASL(mechanismOf("SCRAM-SHA-256", user, password)), kgo.RequestRetries(0)).Ping(t.Context())
 	}
 	if err := in("carol", "first"); err != nil {
 		t.Errorf("new user: %v", err)
@@ -144,7 +144,7 @@ func TestCredentialsOfScramUsers(t *testing.T) {
 	n.stop()
 	cfg.Users[0].Password = "changed in the file only"
 	n = startNode(t, dir, cfg)
-	admin = kadm.NewClient(clientAt(t, n, "PLAINTEXT"))
+	admin = kadm.NewClient(clientOn(t, n, "PLAINTEXT"))
 	if err := in("carol", "second"); err != nil {
 		t.Errorf("after a restart: %v", err)
 	}

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // Reader reads the fields of a request in wire order, for the APIs that are
@@ -18,13 +17,8 @@ func NewReader(body []byte, flexible bool) Reader {
 	return Reader{checker{src: body, flexible: flexible, costMax: int64(len(body)+1) * tagBytes}}
 }
 
-// Err returns an error that wraps ErrMalformed when a read went wrong or bytes are left.
-func (r *Reader) Err() error {
-	if r.c.err == nil && len(r.c.src) > 0 {
-		return fmt.Errorf("%w: bytes after the end", ErrMalformed)
-	}
-	return r.c.err
-}
+// Err returns an error that wraps ErrMalformed when a read went wrong.
+func (r *Reader) Err() error { return r.c.err }
 
 // Int8 reads a byte.
 func (r *Reader) Int8() int8 {
