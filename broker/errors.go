@@ -49,6 +49,7 @@ func errorCodes() []errorCode {
 		{storage.ErrOffline, kerr.KafkaStorageError},
 		{storage.ErrNoSpace, kerr.KafkaStorageError},
 		{storage.ErrNoDescriptors, kerr.KafkaStorageError},
+		{metadata.ErrNoSpace, kerr.KafkaStorageError},
 		{metadata.ErrFailed, kerr.KafkaStorageError},
 		{metadata.ErrClosed, kerr.NotController},
 	}

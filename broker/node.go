@@ -127,9 +127,14 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	if err != nil {
 		return err
 	}
+	openFiles, err := segmentFilesMax(n.cfg)
+	if err != nil {
+		return err
+	}
 	n.store, err = storage.Open(storage.Config{
 		Dir: dir, Durability: durability, Logger: n.log, Registerer: reg, FS: fs,
 		RetentionCheckInterval: n.cfg.RetentionCheckInterval.D(), Locked: n.layout == LayoutKafka,
+		OpenFilesMax: openFiles, DiskReserveBytes: n.cfg.DiskReserve.Bytes(),
 	})
 	if err != nil {
 		return err
@@ -158,6 +163,15 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), HandshakeTimeout: n.cfg.HandshakeTimeout.D(), Logger: n.log, Metrics: metrics,
 	})
 	return err
+}
+
+// WritesRefused says why producers are refused at present: the disk is nearly
+// full. nil when they are not.
+func (n *Node) WritesRefused() error {
+	if err := n.store.WritesRefused(); err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	return nil
 }
 
 // ClusterID returns the cluster's id, which never changes.
@@ -262,6 +276,8 @@ func validateConfig(cfg configs.Broker) error {
 		return fmt.Errorf("broker.default_partitions is %d: it must be at least 1", cfg.DefaultPartitions)
 	case cfg.OffsetsPartitions < 1:
 		return fmt.Errorf("broker.offsets_partitions is %d: it must be at least 1", cfg.OffsetsPartitions)
+	case cfg.DiskReserve < 0:
+		return fmt.Errorf("broker.disk_reserve is %s: it must not be negative", cfg.DiskReserve)
 	case cfg.NodeID < 0:
 		return fmt.Errorf("broker.node_id is %d: it must not be negative", cfg.NodeID)
 	case cfg.ConnectionsMax < 1:

@@ -41,6 +41,13 @@ type Broker struct {
 	SegmentTime Duration `yaml:"segment_time" min:"1s"`
 	// RetentionCheckInterval is the time between two looks for segments to delete.
 	RetentionCheckInterval Duration `yaml:"retention_check_interval" min:"100ms"`
+	// DiskReserve is kept free on the disk of the logs: below it producers are
+	// refused, while fetches, offset commits, deletions and retention go on. 0 is
+	// 1 GiB, but not more than 5 % of the disk.
+	DiskReserve Size `yaml:"disk_reserve"`
+	// OpenFiles bounds the segment files that are open at once. 0 takes what the
+	// process's limit (ulimit -n) leaves after the connections.
+	OpenFiles int `yaml:"open_files" min:"0"`
 	// MessageMax is the largest record batch that is accepted (message.max.bytes).
 	MessageMax Size `yaml:"message_max" min:"1KiB"`
 	// RequestMax is the largest request frame that is read (socket.request.max.bytes).

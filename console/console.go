@@ -35,6 +35,10 @@ type Options struct {
 	Elasticsearch configs.Elasticsearch
 	// Ready says why the process is not ready; nil always is.
 	Ready func() error
+	// Notice says what a process that is ready cannot do at present, nil when
+	// it can do everything. It is told on /readyz and does not take the process
+	// out of service.
+	Notice func() error
 }
 
 // Console serves the page and the operators' paths.
@@ -154,7 +158,13 @@ func (c *Console) readyz(w http.ResponseWriter, _ *http.Request) {
 			return
 		}
 	}
-	writeText(w, http.StatusOK, "ok\n")
+	text := "ok\n"
+	if c.options.Notice != nil {
+		if err := c.options.Notice(); err != nil {
+			text += "notice: " + err.Error() + "\n"
+		}
+	}
+	writeText(w, http.StatusOK, text)
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +19,8 @@ var (
 	// ErrFailed: an earlier write failed, so nothing more is written until the
 	// store is opened again.
 	ErrFailed = errors.New("metadata log has failed and takes no more changes until the broker is started again")
+	// ErrNoSpace: the disk is full; nothing was committed and the store goes on.
+	ErrNoSpace = errors.New("no space left for the metadata")
 	// ErrClosed: the store is closed.
 	ErrClosed = errors.New("metadata store is closed")
 )
@@ -43,6 +44,7 @@ type Store struct {
 	file          vfs.File
 	end           int64 // bytes of the log that hold intact commits
 	snapshotBytes int64 // size of the last snapshot
+	snapshotAfter int64 // length of the log before a snapshot is tried again
 	logIndex      int64 // in the name of the log
 	err           error // why no more is written
 }
@@ -93,81 +95,33 @@ func (s *Store) Update(decide func(*Image) ([]Record, error)) (*Image, error) {
 		return image, fmt.Errorf("%w: a commit of %d bytes", errRecord, len(payload))
 	}
 	if err := s.append(encodeFrame(next.Index, payload)); err != nil {
-		s.err = fmt.Errorf("%w: %w", ErrFailed, err)
-		return image, s.err
+		return image, err
 	}
 	s.image.Store(next)
-	if s.end > max(snapshotBytes, s.snapshotBytes) {
-		if err := s.takeSnapshot(next); err != nil {
-			s.err = fmt.Errorf("%w: %w", ErrFailed, err)
-			s.cfg.Logger.Error("metadata snapshot failed", "error", err)
-		}
+	if s.end > max(snapshotBytes, s.snapshotBytes, s.snapshotAfter) {
+		s.snapshotOrLater(next)
 	}
 	return next, nil
 }
 
+// append makes a frame durable. On a full disk the log stays as it was and
+// takes further commits; any other failure is the end of writing, because
+// nobody knows what of the frame is on disk.
 func (s *Store) append(frame []byte) error {
-	if _, err := s.file.WriteAt(frame, s.end); err != nil {
-		return err
+	_, err := s.file.WriteAt(frame, s.end)
+	if isNoSpace(err) {
+		if err = errors.Join(err, s.file.Truncate(s.end)); isOnlyNoSpace(err) {
+			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
 	}
-	if err := s.file.Sync(); err != nil {
-		return err
+	if err == nil {
+		err = s.file.Sync()
+	}
+	if err != nil {
+		s.err = fmt.Errorf("%w: %w", ErrFailed, err)
+		return s.err
 	}
 	s.end += int64(len(frame))
-	return nil
-}
-
-// takeSnapshot writes the image and begins a new log after it.
-func (s *Store) takeSnapshot(i *Image) error {
-	payload, err := encodeRecords([]Record{i.snapshot()})
-	if err != nil {
-		return err
-	}
-	name := filepath.Join(s.cfg.Dir, fileName(i.Index, snapshotSuffix))
-	frame := encodeFrame(i.Index, payload)
-	if err := s.writeFile(name, frame); err != nil {
-		return err
-	}
-	old, oldIndex := s.file, s.logIndex
-	if err := s.createLog(i.Index); err != nil {
-		return err
-	}
-	s.snapshotBytes = int64(len(frame))
-	if err := old.Close(); err != nil {
-		return err
-	}
-	return s.removeBefore(i.Index, oldIndex)
-}
-
-// writeFile makes a file that is there whole or not at all.
-func (s *Store) writeFile(name string, content []byte) error {
-	temp := name + tempSuffix
-	f, err := s.cfg.FS.Create(temp)
-	if err != nil {
-		return err
-	}
-	if _, err = f.WriteAt(content, 0); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := s.cfg.FS.Rename(temp, name); err != nil {
-		return err
-	}
-	return s.cfg.FS.SyncDir(s.cfg.Dir)
-}
-
-// createLog begins an empty log for the commits after index.
-func (s *Store) createLog(index int64) error {
-	f, err := s.cfg.FS.Create(filepath.Join(s.cfg.Dir, fileName(index, logSuffix)))
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), s.cfg.FS.SyncDir(s.cfg.Dir)); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	s.file, s.end, s.logIndex = f, 0, index
 	return nil
 }
 

@@ -70,6 +70,11 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 	if err != nil {
 		return AppendResult{}, err
 	}
+	if o.Origin == OriginClient {
+		if err := l.store.space.take(len(batches)); err != nil {
+			return AppendResult{}, err
+		}
+	}
 	l.mu.Lock()
 	res, err := l.appendLocked(batches, &run, o, cfg, nowMs)
 	end := l.end.Load()

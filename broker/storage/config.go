@@ -43,10 +43,16 @@ type Config struct {
 	// TailBytesMax bounds the memory that holds the newest batches of all logs
 	// for readers at the end; 0 is 64 MiB, negative turns it off.
 	TailBytesMax int64
-	// OpenFilesMax bounds the descriptors that are kept open for segments
-	// that are no longer written; 0 is 256. Each log has one more for its
-	// active segment.
+	// OpenFilesMax bounds the descriptors of segment files, those that are
+	// written and those that are only read; 0 is 1024.
 	OpenFilesMax int
+	// DiskReserveBytes of the disk are kept free of records of clients: below
+	// it their appends get ErrNoSpace. 0 is 1 GiB, but at most a twentieth of the
+	// disk; negative is no reserve.
+	DiskReserveBytes int64
+	// DiskSpace asks for the space of the disk that a directory is on; nil is
+	// StatDisk where FS is the operating system's, or else no reserve.
+	DiskSpace func(dir string) (DiskSpace, error)
 	// RetentionCheckInterval is the time between two looks for segments to
 	// delete and producer ids to forget; 0 is 5 minutes, negative is never.
 	RetentionCheckInterval time.Duration

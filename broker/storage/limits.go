@@ -21,8 +21,16 @@ const (
 	// pieces double from one to the other.
 	tailChunkMin, tailChunkMax = 16 << 10, 256 << 10
 
-	// openFilesMaxDefault bounds the descriptors of closed segments.
-	openFilesMaxDefault = 256
+	// openFilesMaxDefault bounds the descriptors of segment files.
+	openFilesMaxDefault = 1024
+
+	// The default reserve of the disk is diskReserveMax, but at most one
+	// diskReservePart'th of it.
+	diskReserveMax, diskReservePart = 1 << 30, 20
+	// spaceCreditMax bounds what is appended before the free space is looked
+	// at again, spaceInterval the time.
+	spaceCreditMax = 64 << 20
+	spaceInterval  = time.Second
 	// sampledEntriesMax bounds the index entries in memory per closed segment, and
 	// its aborted transactions.
 	sampledEntriesMax = 4096

@@ -15,6 +15,9 @@ type metrics struct {
 	flushSeconds, flushLogs                    prometheus.Histogram
 	tailBytes, openFiles, logs, offlineLogs    prometheus.Gauge
 	tornTails, corruptions, noDescriptors      prometheus.Counter
+	diskFreeBytes, diskReserveBytes            prometheus.Gauge
+	writesRefused                              prometheus.Gauge
+	refusedAppends                             prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -28,21 +31,25 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "millrace", Subsystem: "broker_storage", Name: name, Help: help, Buckets: buckets})
 	}
 	m := &metrics{
-		registerer:      r,
-		appendedBytes:   counter("appended_bytes_total", "Bytes of record batches written."),
-		appendedBatches: counter("appended_batches_total", "Record batches written."),
-		duplicates:      counter("duplicate_batches_total", "Batches that an idempotent producer repeated."),
-		readBytesTail:   counter("read_tail_bytes_total", "Bytes read from the tail buffers in memory."),
-		readBytesDisk:   counter("read_disk_bytes_total", "Bytes read from segment files."),
-		flushSeconds:    histogram("flush_seconds", "Time of one group commit.", prometheus.ExponentialBuckets(0.0001, 2, 16)),
-		flushLogs:       histogram("flush_logs", "Logs forced to disk by one group commit.", prometheus.ExponentialBuckets(1, 2, 12)),
-		tailBytes:       gauge("tail_bytes", "Memory that holds the newest batches."),
-		openFiles:       gauge("open_files", "Segment files that are open."),
-		noDescriptors:   counter("no_descriptors_total", "Times that a segment could not be opened at first for want of descriptors."),
-		logs:            gauge("logs", "Logs of this broker."),
-		offlineLogs:     gauge("offline_logs", "Logs taken offline by an I/O error or corruption."),
-		tornTails:       counter("torn_tails_total", "Torn tails cut by recovery."),
-		corruptions:     counter("corrupt_reads_total", "Reads that met a damaged batch."),
+		registerer:       r,
+		appendedBytes:    counter("appended_bytes_total", "Bytes of record batches written."),
+		appendedBatches:  counter("appended_batches_total", "Record batches written."),
+		duplicates:       counter("duplicate_batches_total", "Batches that an idempotent producer repeated."),
+		readBytesTail:    counter("read_tail_bytes_total", "Bytes read from the tail buffers in memory."),
+		readBytesDisk:    counter("read_disk_bytes_total", "Bytes read from segment files."),
+		flushSeconds:     histogram("flush_seconds", "Time of one group commit.", prometheus.ExponentialBuckets(0.0001, 2, 16)),
+		flushLogs:        histogram("flush_logs", "Logs forced to disk by one group commit.", prometheus.ExponentialBuckets(1, 2, 12)),
+		tailBytes:        gauge("tail_bytes", "Memory that holds the newest batches."),
+		openFiles:        gauge("open_files", "Segment files that are open."),
+		diskFreeBytes:    gauge("disk_free_bytes", "Bytes that are free on the disk of the logs."),
+		diskReserveBytes: gauge("disk_reserve_bytes", "Bytes of the disk that are kept free of records of clients."),
+		writesRefused:    gauge("writes_refused", "1 while producers are refused because the disk is nearly full."),
+		refusedAppends:   counter("refused_appends_total", "Appends refused because the disk was nearly full."),
+		noDescriptors:    counter("no_descriptors_total", "Times that a segment could not be opened at first for want of descriptors."),
+		logs:             gauge("logs", "Logs of this broker."),
+		offlineLogs:      gauge("offline_logs", "Logs taken offline by an I/O error or corruption."),
+		tornTails:        counter("torn_tails_total", "Torn tails cut by recovery."),
+		corruptions:      counter("corrupt_reads_total", "Reads that met a damaged batch."),
 	}
 	if r != nil {
 		r.MustRegister(m.all()...)
@@ -54,6 +61,7 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.appendedBytes, m.appendedBatches, m.duplicates, m.readBytesTail, m.readBytesDisk,
 		m.flushSeconds, m.flushLogs, m.tailBytes, m.openFiles, m.logs, m.offlineLogs, m.tornTails, m.corruptions, m.noDescriptors,
+		m.diskFreeBytes, m.diskReserveBytes, m.writesRefused, m.refusedAppends,
 	}
 }
 

@@ -37,7 +37,11 @@ func Open(cfg Config) (*Store, error) {
 	if err := s.lockDir(); err != nil {
 		return nil, err
 	}
-	if err := s.load(); err != nil {
+	err := s.space.open(cfg, s.metrics)
+	if err == nil {
+		err = s.load()
+	}
+	if err != nil {
 		s.metrics.unregister()
 		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", cfg.Dir, err), s.closeAll(), s.lock.Close())
 	}
@@ -52,6 +56,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.FS == nil {
 		c.FS = vfs.OS()
+	}
+	if c.DiskSpace == nil && c.FS == vfs.OS() {
+		c.DiskSpace = StatDisk
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

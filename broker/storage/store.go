@@ -27,6 +27,7 @@ type Store struct {
 
 	flusher flusher
 	grown   grownLogs
+	space   space
 	trash   trashLogs
 	handles handleCache
 	tails   tailCache
@@ -143,6 +144,8 @@ func (s *Store) runMaintenance(stop <-chan struct{}) {
 	defer stopCheckpoint()
 	retention, stopRetention := newTicker(s.cfg.RetentionCheckInterval)
 	defer stopRetention()
+	room, stopRoom := newTicker(spaceInterval)
+	defer stopRoom()
 	for {
 		var err error
 		select {
@@ -154,6 +157,8 @@ func (s *Store) runMaintenance(stop <-chan struct{}) {
 			err = errors.Join(s.checkpointDue(), s.emptyTrash(s.nowMs()))
 		case <-retention:
 			err = s.EnforceRetention()
+		case <-room:
+			err = s.space.look()
 		}
 		if err != nil {
 			s.log.Error("maintenance of logs failed and will be repeated", "error", err)

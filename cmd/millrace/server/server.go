@@ -52,6 +52,8 @@ type Server struct {
 	stages [stageCount][]part
 	serves []Address
 	ready  atomic.Bool
+	// notice says what a part cannot do at present; nil without such a part.
+	notice func() error
 }
 
 const (
@@ -130,6 +132,7 @@ func (s *Server) openBroker() error {
 	s.cfg.Kafka.Brokers = []string{configs.Reachable(n.Addr())}
 	s.serves = append(s.serves, Address{"broker", n.Addr()})
 	s.add(stageStores, "broker", n.Run)
+	s.notice = n.WritesRefused
 	return nil
 }
 
@@ -213,7 +216,7 @@ func (s *Server) openMirror() error {
 func (s *Server) openConsole() error {
 	c, err := console.New(s.cfg.HTTP, console.Options{
 		Logger: s.log("console"), Registerer: s.registry, Gatherer: s.registry,
-		Kafka: s.cfg.Kafka, Elasticsearch: s.cfg.Elasticsearch, Ready: s.readiness,
+		Kafka: s.cfg.Kafka, Elasticsearch: s.cfg.Elasticsearch, Ready: s.readiness, Notice: s.notice,
 	})
 	if err != nil {
 		return fmt.Errorf("open http.listen: %w", err)
