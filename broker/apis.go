@@ -48,7 +48,7 @@ func (n *Node) apis() []wire.API {
 		{Key: int16(kmsg.RemoveRaftVoter), Min: 0, Max: 0, Serve: serve(n.removeRaftVoter)},
 		{Key: int16(kmsg.DescribeTopicPartitions), Min: 0, Max: 0, Serve: serve(n.describeTopicPartitions)},
 	}
-	all := slices.Concat(own, n.groupAPIs())
+	all := slices.Concat(own, n.groupAPIs(), n.consumerGroupAPIs())
 	slices.SortFunc(all, func(a, b wire.API) int { return int(a.Key) - int(b.Key) })
 	return all
 }

@@ -28,6 +28,10 @@ func (n *Node) authorizeGroups(r *wire.Request, request kmsg.Request) (kmsg.Requ
 		return n.memberOf(r, req.Group, req)
 	case *kmsg.LeaveGroupRequest:
 		return n.memberOf(r, req.Group, req)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		return n.authorizeConsumerHeartbeat(r, req)
+	case *kmsg.ConsumerGroupDescribeRequest:
+		return n.authorizeConsumerDescribe(r, req)
 	case *kmsg.OffsetCommitRequest:
 		return n.authorizeOffsetCommit(r, req)
 	case *kmsg.OffsetFetchRequest:

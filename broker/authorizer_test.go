@@ -98,6 +98,8 @@ func authorizationRules(t *testing.T) map[int16]authorizationRule {
 	add(1, noTopic, &kmsg.IncrementalAlterConfigsRequest{ValidateOnly: true, Resources: []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t"}}}, grant{acl.AlterConfigs, topic})
 	add(1, noCluster, &kmsg.AlterPartitionAssignmentsRequest{Topics: []kmsg.AlterPartitionAssignmentsRequestTopic{{Topic: "t", Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{{Replicas: []int32{1}}}}}}, grant{acl.Alter, cluster})
 	add(0, noCluster, &kmsg.ListPartitionReassignmentsRequest{}, grant{acl.Describe, cluster})
+	add(1, noGroup, consumerHeartbeat("g", "m"), grant{acl.Read, group}, grant{acl.Describe, topic})
+	add(1, noGroup, &kmsg.ConsumerGroupDescribeRequest{Groups: []string{"g"}}, grant{acl.Describe, group})
 	add(0, noGroup, &kmsg.OffsetDeleteRequest{Group: "g", Topics: []kmsg.OffsetDeleteRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{}}}}}, grant{acl.Delete, group})
 	add(2, noCluster, &kmsg.DescribeQuorumRequest{Topics: []kmsg.DescribeQuorumRequestTopic{{Topic: metadataTopic, Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}}, grant{acl.Describe, cluster})
 	add(2, noCluster, &kmsg.UpdateFeaturesRequest{ValidateOnly: true}, grant{acl.Alter, cluster})

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -51,6 +52,10 @@ func (n *Node) serveGroup(r *wire.Request) {
 		}
 		req, reply = allowed, func(resp kmsg.Response) { r.Reply(finish(resp)) }
 	}
+	if beat, ok := req.(*kmsg.ConsumerGroupHeartbeatRequest); ok && n.authorizer != nil {
+		n.groups.HandleHeartbeat(client, beat, n.describable(r), reply)
+		return
+	}
 	if !n.groups.Handle(client, req, reply) {
 		panic("broker: an API of groups that the coordinator does not know")
 	}
@@ -58,7 +63,7 @@ func (n *Node) serveGroup(r *wire.Request) {
 
 // openGroups makes the coordinator and lets it load the groups that there are.
 func (n *Node) openGroups(reg prometheus.Registerer) error {
-	n.groups = groups.New(groups.ConfigOf(n.cfg), groups.Options{Logger: n.log, Registerer: reg, Topics: n.groupTopic})
+	n.groups = groups.New(groups.ConfigOf(n.cfg), groups.Options{Logger: n.log, Registerer: reg, Topics: n.groupTopic, Image: groupImage{n}})
 	n.loadGroups()
 	return nil
 }
@@ -69,7 +74,30 @@ func (n *Node) groupTopic(name string) (core.Topic, bool) {
 	if t == nil {
 		return core.Topic{}, false
 	}
-	return core.Topic{ID: t.ID, Partitions: int32(len(t.Partitions))}, true
+	return core.Topic{ID: t.ID, Partitions: int32(len(t.Partitions)), Racks: n.topicRacks(t)}, true
+}
+
+// topicRacks returns the racks of each partition's replicas; nil while no broker has one.
+func (n *Node) topicRacks(t *metadata.Topic) [][]string {
+	racks := map[int32]string{}
+	for _, b := range n.meta.Image().Brokers() {
+		if b.Rack != "" {
+			racks[b.NodeID] = b.Rack
+		}
+	}
+	if len(racks) == 0 {
+		return nil
+	}
+	out := make([][]string, len(t.Partitions))
+	for i, p := range t.Partitions {
+		for _, replica := range p.Replicas {
+			if rack, ok := racks[replica]; ok {
+				out[i] = append(out[i], rack)
+			}
+		}
+		slices.Sort(out[i])
+	}
+	return out
 }
 
 // loadGroups gives the coordinator the logs of __consumer_offsets, if it exists.

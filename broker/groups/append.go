@@ -138,6 +138,10 @@ func (sh *shard) tell(events []core.Event) {
 			sh.logger.Info("group began a generation", "group", e.Group, "generation", e.Generation, "members", e.Members)
 		case core.EventMemberExpired:
 			sh.logger.Info("session of a group member ended", "group", e.Group, "generation", e.Generation, "member", e.Member)
+		case core.EventUpgraded:
+			sh.logger.Info("group changed to the consumer protocol", "group", e.Group, "epoch", e.Generation, "members", e.Members)
+		case core.EventDowngraded:
+			sh.logger.Info("group changed back to the classic protocol", "group", e.Group, "generation", e.Generation, "members", e.Members)
 		case core.EventOffsetsExpired:
 			sh.logger.Info("committed offsets of a group expired", "group", e.Group, "offsets", e.Count)
 		}

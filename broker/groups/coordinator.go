@@ -32,6 +32,9 @@ type Options struct {
 	// that it does not know are refused, and after loading the offsets of topics
 	// that it does not know are deleted. nil knows every topic.
 	Topics core.Topics
+	// Image is what the consumer groups of the new protocol see of the topics and
+	// of the configs of groups; nil has none.
+	Image core.Image
 }
 
 // Log is what a shard needs of its partition; [storage.Log] has it.

@@ -97,6 +97,26 @@ func (c *Coordinator) describeGroups(client ClientInfo, req *kmsg.DescribeGroups
 	}
 }
 
+func (c *Coordinator) describeConsumerGroups(client ClientInfo, req *kmsg.ConsumerGroupDescribeRequest, reply func(kmsg.Response)) {
+	answer := kmsg.NewPtrConsumerGroupDescribeResponse()
+	answer.Version, answer.Groups = req.Version, []kmsg.ConsumerGroupDescribeResponseGroup{}
+	if len(req.Groups) == 0 {
+		reply(answer)
+		return
+	}
+	all := newGather(len(req.Groups), func(parts []*kmsg.ConsumerGroupDescribeResponse) {
+		for _, p := range parts {
+			answer.Groups = append(answer.Groups, p.Groups...)
+		}
+		reply(answer)
+	})
+	for i, g := range req.Groups {
+		one := *req
+		one.Groups = []string{g}
+		c.route(g, client, &one, all.part(i))
+	}
+}
+
 // listGroups asks all shards; one that is loading makes the whole answer an
 // error, so that nobody takes a part for all.
 func (c *Coordinator) listGroups(client ClientInfo, req *kmsg.ListGroupsRequest, reply func(kmsg.Response)) {

@@ -33,12 +33,28 @@ func (c *Coordinator) Handle(client ClientInfo, request kmsg.Request, reply func
 		c.deleteGroups(client, req, reply)
 	case *kmsg.DescribeGroupsRequest:
 		c.describeGroups(client, req, reply)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		c.route(req.Group, client, req, reply)
+	case *kmsg.ConsumerGroupDescribeRequest:
+		c.describeConsumerGroups(client, req, reply)
 	case *kmsg.ListGroupsRequest:
 		c.listGroups(client, req, reply)
 	default:
 		return false
 	}
 	return true
+}
+
+// HandleHeartbeat is Handle for a ConsumerGroupHeartbeat of a client whose expressions
+// match only the topics for which authorized is true. authorized is called
+// before reply, on a shard's goroutine.
+func (c *Coordinator) HandleHeartbeat(client ClientInfo, req *kmsg.ConsumerGroupHeartbeatRequest, authorized func(topic string) bool, reply func(kmsg.Response)) {
+	sh, code := c.shardOf(req.Group)
+	if sh == nil {
+		reply(core.ErrorResponse(req, code))
+		return
+	}
+	sh.submitOp(op{client: client, request: req, authorized: authorized, reply: reply})
 }
 
 // route gives the request to the shard of its group.

@@ -18,7 +18,7 @@ func (sh *shard) load() error {
 	c := sh.coordinator
 	begunMs := c.nowMs()
 	sh.life++
-	sh.state = core.New(c.cfg, newRandom())
+	sh.state = core.New(c.cfg, newRandom(), c.options.Image)
 	end := sh.log.LogEnd()
 	if end > 0 {
 		if err := sh.awaitFlushed(end - 1); err != nil {

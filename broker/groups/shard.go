@@ -20,6 +20,8 @@ type op struct {
 	client  ClientInfo
 	request kmsg.Request
 	reply   func(kmsg.Response)
+	// authorized says which topics the client may describe; nil is all.
+	authorized func(topic string) bool
 	// gone says which topics were deleted.
 	gone func(name string, id [16]byte) bool
 	// flushError is why records that were appended never became durable.
@@ -98,11 +100,15 @@ func newRandom() *rand.Rand {
 
 // submit queues a request, or answers it where that is not possible.
 func (sh *shard) submit(client ClientInfo, request kmsg.Request, reply func(kmsg.Response)) {
-	if code, ok := sh.enqueue(op{client: client, request: request, reply: reply}); !ok {
-		if _, heartbeat := request.(*kmsg.HeartbeatRequest); heartbeat && code == kerr.CoordinatorLoadInProgress.Code {
+	sh.submitOp(op{client: client, request: request, reply: reply})
+}
+
+func (sh *shard) submitOp(o op) {
+	if code, ok := sh.enqueue(o); !ok {
+		if _, heartbeat := o.request.(*kmsg.HeartbeatRequest); heartbeat && code == kerr.CoordinatorLoadInProgress.Code {
 			code = 0 // the member's session begins anew when the shard is loaded
 		}
-		reply(core.ErrorResponse(request, code))
+		o.reply(core.ErrorResponse(o.request, code))
 	}
 }
 
@@ -267,16 +273,19 @@ func (sh *shard) handle(o op) error {
 // commits wait for their append: all others need to see them.
 func (sh *shard) request(o op, nowMs int64) {
 	_, commit := o.request.(*kmsg.OffsetCommitRequest)
-	_, heartbeat := o.request.(*kmsg.HeartbeatRequest)
-	if !commit && !heartbeat {
+	if !commit && !beats(o.request) {
 		sh.appendPending()
 	}
 	sh.token++
 	sh.waiting[sh.token] = o
 	out := sh.state.Step(core.Input{
 		NowMs: nowMs, Token: sh.token, Client: o.client, Request: o.request, Topics: sh.coordinator.options.Topics,
+		Authorized: o.authorized,
 	})
 	if !commit || len(out.Records) == 0 {
+		if len(out.Records) > 0 {
+			sh.appendPending()
+		}
 		sh.emit(out)
 		return
 	}
@@ -288,6 +297,16 @@ func (sh *shard) request(o op, nowMs int64) {
 	if sh.pending.bytes >= appendBytesMax {
 		sh.appendPending()
 	}
+}
+
+// beats says whether a request is one of those that come all the time, and
+// seldom change anything.
+func beats(request kmsg.Request) bool {
+	switch request.(type) {
+	case *kmsg.HeartbeatRequest, *kmsg.ConsumerGroupHeartbeatRequest:
+		return true
+	}
+	return false
 }
 
 func (sh *shard) appendPending() {

@@ -26,6 +26,12 @@ type Config struct {
 	// ExpiryIntervalMs is the time between two looks for expired offsets
 	// (offsets.retention.check.interval.ms).
 	ExpiryIntervalMs int64
+	// ConsumerSessionTimeoutMs and ConsumerHeartbeatIntervalMs are told to the
+	// members of consumer groups that have no config of their own
+	// (group.consumer.session.timeout.ms, group.consumer.heartbeat.interval.ms).
+	ConsumerSessionTimeoutMs, ConsumerHeartbeatIntervalMs int32
+	// MigrationPolicy says which groups may change their protocol.
+	MigrationPolicy MigrationPolicy
 }
 
 // DefaultConfig returns Apache Kafka's defaults, with bounds where Kafka has none.
@@ -41,5 +47,9 @@ func DefaultConfig() Config {
 		OffsetMetadataBytesMax:  4_096,
 		OffsetsRetentionMs:      7 * 24 * 3_600_000,
 		ExpiryIntervalMs:        600_000,
+
+		ConsumerSessionTimeoutMs:    45_000,
+		ConsumerHeartbeatIntervalMs: 5_000,
+		MigrationPolicy:             MigrationBidirectional,
 	}
 }

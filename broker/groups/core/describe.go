@@ -15,8 +15,9 @@ const (
 	// groupOperations are the ACL operations on a group that an unrestricted
 	// client may perform: read, delete, describe, describe configs, alter configs.
 	groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
-	// classicType is the type of all groups here, as ListGroups names it.
-	classicType = "classic"
+	// classicType and consumerType are the types of groups, as ListGroups names them.
+	classicType  = "classic"
+	consumerType = "consumer"
 )
 
 // describeGroups handles DescribeGroups (15), versions 0 to 6.
@@ -37,11 +38,14 @@ func (s *Shard) describe(id string, version int16) kmsg.DescribeGroupsResponseGr
 	d := kmsg.NewDescribeGroupsResponseGroup()
 	d.Group, d.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
 	g := s.groups[id]
-	if g == nil {
+	if g == nil || g.consumer != nil {
 		d.State = string(Dead)
 		if version >= groupNotFoundVersion {
-			d.ErrorCode = kerr.GroupIDNotFound.Code
-			d.ErrorMessage = new(fmt.Sprintf("Group %s not found.", id))
+			why := "Group %s not found."
+			if g != nil {
+				why = "Group %s is not a classic group."
+			}
+			d.ErrorCode, d.ErrorMessage = kerr.GroupIDNotFound.Code, new(fmt.Sprintf(why, id))
 		}
 		return d
 	}
@@ -66,16 +70,17 @@ func (s *Shard) describe(id string, version int16) kmsg.DescribeGroupsResponseGr
 func (s *Shard) listGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
 	r := kmsg.NewPtrListGroupsResponse()
 	r.Version, r.Groups = req.Version, []kmsg.ListGroupsResponseGroup{}
-	if !named(req.TypesFilter, classicType) {
-		return r
-	}
 	for _, id := range s.groupIDs() {
 		g := s.groups[id]
-		if !named(req.StatesFilter, string(g.state)) {
+		state, kind := string(g.currentState()), classicType
+		if g.consumer != nil {
+			kind = consumerType
+		}
+		if !named(req.StatesFilter, state) || !named(req.TypesFilter, kind) {
 			continue
 		}
 		to := kmsg.NewListGroupsResponseGroup()
-		to.Group, to.ProtocolType, to.GroupState, to.GroupType = id, g.protocolType, string(g.state), classicType
+		to.Group, to.ProtocolType, to.GroupState, to.GroupType = id, g.currentProtocolType(), state, kind
 		r.Groups = append(r.Groups, to)
 	}
 	return r

@@ -52,6 +52,18 @@ func ErrorResponse(request kmsg.Request, code int16) kmsg.Response {
 			r.Groups = append(r.Groups, to)
 		}
 		return r
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		r := newConsumerResponse(req.Version)
+		r.ErrorCode = code
+		return r
+	case *kmsg.ConsumerGroupDescribeRequest:
+		r := newConsumerDescribeResponse(req.Version)
+		for _, id := range req.Groups {
+			to := newDescribedGroup(id)
+			to.ErrorCode = code
+			r.Groups = append(r.Groups, to)
+		}
+		return r
 	case *kmsg.ListGroupsRequest:
 		r := kmsg.NewPtrListGroupsResponse()
 		r.Version, r.ErrorCode, r.Groups = req.Version, code, []kmsg.ListGroupsResponseGroup{}
@@ -143,6 +155,16 @@ func WithError(response kmsg.Response, code int16) kmsg.Response {
 		for i, g := range r.Groups {
 			e := kmsg.NewDescribeGroupsResponseGroup()
 			e.Group, e.ErrorCode, e.Members = g.Group, code, []kmsg.DescribeGroupsResponseGroupMember{}
+			r.Groups[i] = e
+		}
+	case *kmsg.ConsumerGroupHeartbeatResponse:
+		e := newConsumerResponse(r.Version)
+		e.ErrorCode = code
+		return e
+	case *kmsg.ConsumerGroupDescribeResponse:
+		for i, g := range r.Groups {
+			e := newDescribedGroup(g.Group)
+			e.ErrorCode = code
 			r.Groups[i] = e
 		}
 	case *kmsg.ListGroupsResponse:

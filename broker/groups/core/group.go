@@ -61,6 +61,29 @@ type group struct {
 	offsets map[string]map[int32]offset
 	// persisted says that the log holds a GroupMetadata record of the group.
 	persisted bool
+
+	// consumer is set for a group of the new protocol (KIP-848). What is above,
+	// except the offsets, is of the classic protocol alone.
+	consumer *consumerGroup
+	// consumerLeft says that the log has records of the consumer group, without
+	// members, in whose place this classic group is.
+	consumerLeft bool
+}
+
+// currentState is the state of a group of either protocol.
+func (g *group) currentState() State {
+	if g.consumer != nil {
+		return g.consumer.state()
+	}
+	return g.state
+}
+
+// protocol type of a group of either protocol.
+func (g *group) currentProtocolType() string {
+	if g.consumer != nil {
+		return consumerProtocolType
+	}
+	return g.protocolType
 }
 
 func newGroup(id string, nowMs int64) *group {
@@ -211,6 +234,9 @@ func (g *group) electLeader() bool {
 // subscribed says whether a member reads the topic; a group whose
 // subscriptions cannot be read counts as subscribed to every one.
 func (g *group) subscribed(topic string) bool {
+	if g.consumer != nil {
+		return g.consumer.subscribed(topic)
+	}
 	if g.protocolType != consumerProtocolType {
 		return false
 	}

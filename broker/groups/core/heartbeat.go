@@ -21,6 +21,9 @@ func (s *Shard) heartbeatCode(req *kmsg.HeartbeatRequest) int16 {
 	if g == nil {
 		return kerr.UnknownMemberID.Code
 	}
+	if g.consumer != nil {
+		return s.heartbeatConsumer(g, req)
+	}
 	if code := g.validate(req.MemberID, req.InstanceID); code != 0 {
 		return code
 	}

@@ -24,7 +24,19 @@ func (s *Shard) joinGroup(in Input, req *kmsg.JoinGroupRequest) {
 		return
 	}
 	g := s.groups[req.Group]
+	if g != nil && g.consumer != nil {
+		if len(g.consumer.members) > 0 {
+			s.joinConsumer(g, in, req)
+			return
+		}
+		if req.MemberID == "" {
+			g.leaveConsumerProtocol(s.nowMs)
+		}
+	}
 	switch {
+	case g != nil && g.consumer != nil && req.MemberID != "":
+		s.joinError(at, req.MemberID, kerr.UnknownMemberID.Code)
+		return
 	case g == nil && req.MemberID != "":
 		s.joinError(at, req.MemberID, kerr.UnknownMemberID.Code)
 		return
@@ -202,7 +214,7 @@ func (s *Shard) replaceStatic(g *group, m *member, id string, in Input, req *kms
 		r.LeaderID, r.Members = oldLeader, []kmsg.JoinGroupResponseMember{}
 	}
 	s.reply(at.token, r)
-	s.write(groupRecord(g))
+	s.writeGroup(g)
 }
 
 func (s *Shard) newMemberID(prefix string) string {

@@ -21,8 +21,11 @@ func (s *Shard) leaveGroup(req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse
 	if req.Version < batchLeaveVersion {
 		leaving = []kmsg.LeaveGroupRequestMember{{MemberID: req.MemberID}}
 	}
+	if g != nil && g.consumer != nil {
+		r.Members = s.leaveConsumer(g, leaving)
+	}
 	left := false
-	for _, who := range leaving {
+	for _, who := range leaving[len(r.Members):] {
 		m := kmsg.NewLeaveGroupResponseMember()
 		m.MemberID, m.InstanceID = who.MemberID, who.InstanceID
 		if m.ErrorCode = s.leave(g, who.MemberID, who.InstanceID); m.ErrorCode == 0 {

@@ -43,16 +43,21 @@ func newMember(id string, in Input, req *kmsg.JoinGroupRequest) *member {
 // update takes over what a JoinGroup says.
 func (m *member) update(req *kmsg.JoinGroupRequest) {
 	m.sessionTimeoutMs = req.SessionTimeoutMillis
-	m.rebalanceTimeoutMs = req.RebalanceTimeoutMillis
-	if req.Version == 0 || m.rebalanceTimeoutMs < 0 {
-		m.rebalanceTimeoutMs = req.SessionTimeoutMillis
-	}
+	m.rebalanceTimeoutMs = rebalanceTimeoutOf(req)
 	m.protocols = make([]protocol, 0, len(req.Protocols))
 	for _, p := range req.Protocols {
 		if m.indexOf(p.Name) < 0 {
 			m.protocols = append(m.protocols, protocol{p.Name, bytes.Clone(p.Metadata)})
 		}
 	}
+}
+
+// rebalanceTimeoutOf is the rebalance timeout of a JoinGroup; the first version has none.
+func rebalanceTimeoutOf(req *kmsg.JoinGroupRequest) int32 {
+	if req.Version == 0 || req.RebalanceTimeoutMillis < 0 {
+		return req.SessionTimeoutMillis
+	}
+	return req.RebalanceTimeoutMillis
 }
 
 func (m *member) indexOf(name string) int {

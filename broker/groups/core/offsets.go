@@ -82,6 +82,9 @@ func (s *Shard) checkCommit(req *kmsg.OffsetCommitRequest) int16 {
 		}
 		return kerr.IllegalGeneration.Code
 	}
+	if g.consumer != nil {
+		return g.consumer.checkCommit(req.MemberID, req.InstanceID, req.Generation, req.Version)
+	}
 	if req.Generation < 0 && g.state == Empty {
 		return 0
 	}
@@ -113,7 +116,10 @@ func (s *Shard) offsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchRespo
 	}
 	for _, g := range req.Groups {
 		to := kmsg.NewOffsetFetchResponseGroup()
-		to.Group, to.Topics = g.Group, s.fetchGroup(g.Group, g.Topics)
+		to.Group, to.Topics = g.Group, []kmsg.OffsetFetchResponseGroupTopic{}
+		if to.ErrorCode = s.checkFetch(g); to.ErrorCode == 0 {
+			to.Topics = s.fetchGroup(g.Group, g.Topics)
+		}
 		r.Groups = append(r.Groups, to)
 	}
 	return r
@@ -182,7 +188,7 @@ func (s *Shard) offsetDelete(req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteRe
 	case g == nil:
 		r.ErrorCode = kerr.GroupIDNotFound.Code
 		return r
-	case g.state != Empty && g.protocolType != consumerProtocolType:
+	case g.currentState() != Empty && g.currentProtocolType() != consumerProtocolType:
 		r.ErrorCode = kerr.NonEmptyGroup.Code
 		return r
 	}
@@ -216,7 +222,7 @@ func (s *Shard) deleteGroups(req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsRe
 		switch {
 		case g == nil || slices.Contains(req.Groups[:i], id):
 			to.ErrorCode = kerr.GroupIDNotFound.Code
-		case g.state != Empty:
+		case g.currentState() != Empty:
 			to.ErrorCode = kerr.NonEmptyGroup.Code
 		default:
 			s.writeDeletion(g)
@@ -233,6 +239,18 @@ func (s *Shard) writeDeletion(g *group) {
 		for _, p := range slices.Sorted(maps.Keys(g.offsets[topic])) {
 			s.write(offsetTombstone(g.id, topic, p))
 		}
+	}
+	s.writeGroupGone(g)
+}
+
+// writeGroupGone writes tombstones for everything of a group but its offsets.
+func (s *Shard) writeGroupGone(g *group) {
+	if g.consumer != nil {
+		s.write(consumerTombstones(g.id, g.consumer)...)
+		return
+	}
+	if g.consumerLeft {
+		s.write(emptyConsumerTombstones(g.id)...)
 	}
 	s.write(groupTombstone(g.id))
 }

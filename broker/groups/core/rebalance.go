@@ -82,7 +82,7 @@ func (s *Shard) completeJoin(g *group) {
 	if len(g.members) == 0 {
 		g.leader = ""
 		g.transition(Empty, s.nowMs)
-		s.write(groupRecord(g))
+		s.writeGroup(g)
 		return
 	}
 	g.transition(CompletingRebalance, s.nowMs)

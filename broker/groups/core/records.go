@@ -33,6 +33,21 @@ const (
 	changeOffsetGone
 	changeGroup
 	changeGroupGone
+	// changeDowngrade is a changeGroup that ends a consumer group.
+	changeDowngrade
+	// The rest is of consumer groups.
+	changeEpoch
+	changeConsumerGone
+	changePartitionMetadata
+	changeMember
+	changeMemberGone
+	changeTargetEpoch
+	changeTarget
+	changeTargetGone
+	changeCurrent
+	changeCurrentGone
+	changeRegex
+	changeRegexGone
 )
 
 // change is what a record does to a shard.
@@ -43,8 +58,20 @@ type change struct {
 	partition int32
 	offset    offset
 	value     *kmsg.GroupMetadataValue
-	// generation is the one that a group record was written for.
+	// generation is the one that a group record was written for, or an epoch.
 	generation int32
+	// classic is the group that a downgrade makes, and rebalance whether it
+	// begins with a rebalance.
+	classic   *group
+	rebalance bool
+
+	// name is that of the member or the expression that a record is about.
+	name                 string
+	member               *consumerMember
+	assignment           assignment
+	regex                *resolvedRegex
+	hash, version        int64
+	hasPartitionMetadata bool
 }
 
 func offsetKey(group, topic string, partition int32) []byte {
@@ -109,16 +136,19 @@ func groupTombstone(group string) Record {
 }
 
 // decode reads a record of the log. Keys of kinds that are not known, written by
-// other group protocols or by newer versions, give changeNone.
+// other group protocols (share and streams groups) or by newer versions, give changeNone.
 func decode(key, value []byte) (change, error) {
 	if len(key) < 2 {
 		return change{}, fmt.Errorf("a key of __consumer_offsets has %d bytes: its version takes two", len(key))
 	}
-	switch binary.BigEndian.Uint16(key) {
+	switch kind := int16(binary.BigEndian.Uint16(key)); kind {
 	case 0, offsetKeyVersion:
 		return decodeOffset(key, value)
 	case groupKeyVersion:
 		return decodeGroup(key, value)
+	case consumerGroupKey, consumerPartitionsKey, consumerMemberKey, consumerTargetKey,
+		consumerTargetMemberKey, consumerCurrentKey, consumerRegexKey:
+		return decodeConsumer(kind, key, value)
 	}
 	return change{}, nil
 }

@@ -51,7 +51,7 @@ func TestRecordBytes(t *testing.T) {
 }
 
 func TestReplayTakesWhatOtherVersionsWrote(t *testing.T) {
-	s := New(DefaultConfig(), rand.New(rand.NewPCG(1, 1)))
+	s := New(DefaultConfig(), rand.New(rand.NewPCG(1, 1)), nil)
 	bytesOf := func(text string) []byte {
 		b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 		if err != nil {
@@ -75,10 +75,10 @@ func TestReplayTakesWhatOtherVersionsWrote(t *testing.T) {
 		}
 	}
 	// Keys of other group protocols are left alone; broken ones are errors.
-	if err := s.Replay(bytesOf("0003 0001 67"), []byte{0, 0}); err != nil {
-		t.Errorf("a ConsumerGroupMetadataKey: %v", err)
+	if err := s.Replay(bytesOf("000b 0001 67"), []byte{0, 0}); err != nil {
+		t.Errorf("a ShareGroupMetadataKey: %v", err)
 	}
-	for _, broken := range []string{"", "00", "0001 0009 67", "0002"} {
+	for _, broken := range []string{"", "00", "0001 0009 67", "0002", "0003", "0005 0001 67", "0010 0001 67"} {
 		if err := s.Replay(bytesOf(broken), nil); err == nil {
 			t.Errorf("key %q was taken", broken)
 		}
@@ -86,7 +86,7 @@ func TestReplayTakesWhatOtherVersionsWrote(t *testing.T) {
 }
 
 func TestReplayOfTransactions(t *testing.T) {
-	s := New(DefaultConfig(), rand.New(rand.NewPCG(1, 1)))
+	s := New(DefaultConfig(), rand.New(rand.NewPCG(1, 1)), nil)
 	commit := func(producer, offsetTo int64) {
 		r := offsetRecord("g", "t", 0, offset{offset: offsetTo, expireMs: -1})
 		if err := s.ReplayTransactional(producer, r.Key, r.Value); err != nil {
@@ -116,8 +116,11 @@ func FuzzReplay(f *testing.F) {
 	for _, r := range []Record{groupRecord(g), groupTombstone("g"), offsetRecord("g", "t", 1, offset{topicID: [16]byte{1}}), offsetTombstone("g", "t", 1)} {
 		f.Add(r.Key, r.Value)
 	}
+	for _, r := range consumerRecords() {
+		f.Add(r.Key, r.Value)
+	}
 	f.Fuzz(func(t *testing.T, key, value []byte) {
-		s := New(DefaultConfig(), rand.New(rand.NewPCG(1, 1)))
+		s := New(DefaultConfig(), rand.New(rand.NewPCG(1, 1)), nil)
 		if s.Replay(key, value) != nil {
 			return
 		}

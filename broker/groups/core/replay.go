@@ -28,6 +28,10 @@ func (s *Shard) AppendFailed(nowMs int64, records []Record) Output {
 	s.begin(nowMs)
 	for _, r := range records {
 		g := s.groups[r.change.group]
+		if g != nil && g.consumer != nil {
+			s.rearm(g)
+			continue
+		}
 		if r.change.kind != changeGroup || g == nil || g.state != Stable || g.generation != r.change.generation {
 			continue
 		}
@@ -77,6 +81,9 @@ func (s *Shard) Loaded(nowMs int64) {
 		for _, m := range g.members {
 			s.touch(g, m)
 		}
+		if g.consumer != nil {
+			s.loadedConsumer(g)
+		}
 		s.forgetIfIdle(g)
 	}
 	s.timers.set(timerKey{kind: timerExpiry}, s.nowMs+s.cfg.ExpiryIntervalMs)
@@ -102,7 +109,11 @@ func (s *Shard) apply(c change) {
 		s.restore(c)
 	case changeGroupGone:
 		s.applyGroupGone(c.group)
+	case changeDowngrade:
+		s.applyDowngrade(c)
 	case changeNone:
+	default:
+		s.applyConsumer(c)
 	}
 }
 
@@ -110,7 +121,7 @@ func (s *Shard) apply(c change) {
 // tombstones keep it, as a group that only keeps offsets.
 func (s *Shard) applyGroupGone(id string) {
 	g := s.groups[id]
-	if g == nil {
+	if g == nil || g.consumer != nil {
 		return
 	}
 	s.removeGroup(g)

@@ -31,6 +31,12 @@ func (s *script) build(kind string, a *actor, args map[string]string) kmsg.Reque
 	}
 	version := func(newest string) int16 { return int16(number(get("v", newest))) }
 	switch kind {
+	case "beat":
+		return s.buildBeat(args, a, group, instance, version("1"))
+	case "consumer-describe":
+		r := kmsg.NewPtrConsumerGroupDescribeRequest()
+		r.Version, r.Groups = version("1"), strings.Split(group, ",")
+		return r
 	case "join":
 		return buildJoin(get, a, group, instance, version("9"))
 	case "sync":
@@ -101,6 +107,13 @@ func buildJoin(get func(k, otherwise string) string, a *actor, group string, ins
 		if topic, ok := strings.CutPrefix(meta, "topic-"); ok {
 			m := kmsg.NewConsumerMemberMetadata()
 			m.Topics = []string{topic}
+			if owned := get("owned", ""); owned != "" {
+				m.Version = 1
+				for one := range strings.SplitSeq(owned, ",") {
+					name, p, _ := strings.Cut(one, "/")
+					m.OwnedPartitions = append(m.OwnedPartitions, kmsg.ConsumerMemberMetadataOwnedPartition{Topic: name, Partitions: []int32{int32(number(p))}})
+				}
+			}
 			data = m.AppendTo(nil)
 		}
 		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: data})
@@ -119,6 +132,7 @@ func (s *script) buildSync(args map[string]string, a *actor, group string, gener
 	}
 	for part := range strings.SplitSeq(args["assign"], ",") {
 		if name, what, ok := strings.Cut(part, ":"); ok {
+			what = encodedAssignment(what)
 			r.GroupAssignment = append(r.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{
 				MemberID: s.actors[name].id, MemberAssignment: []byte(what),
 			})

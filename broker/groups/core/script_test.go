@@ -77,6 +77,8 @@ type script struct {
 	actors  map[string]*actor
 	names   map[string]string // member id to a name that does not change
 	topics  map[string]Topic
+	version int64 // of the topics
+	configs map[string]map[string]string
 }
 
 // actor is one client of a script: what it knows from its last answers.
@@ -84,6 +86,9 @@ type actor struct {
 	name, id   string
 	generation int32
 	members    int
+	// epoch and assigned are what a member of a consumer group was told last.
+	epoch    int32
+	assigned assignment
 }
 
 func runScript(t *testing.T, text string) string {
@@ -106,7 +111,7 @@ func runScript(t *testing.T, text string) string {
 
 func (s *script) restart() {
 	s.lives++
-	s.shard = New(s.cfg, rand.New(rand.NewPCG(s.lives, 7)))
+	s.shard = New(s.cfg, rand.New(rand.NewPCG(s.lives, 7)), s.view())
 	for _, r := range s.log {
 		if err := s.shard.Replay(r.Key, r.Value); err != nil {
 			s.t.Fatalf("replay: %v", err)
@@ -144,7 +149,13 @@ func (s *script) command(words []string) {
 		if s.topics == nil {
 			s.topics = map[string]Topic{}
 		}
+		s.version++
 		s.topics[args["name"]] = Topic{ID: [16]byte{byte(number(args["uuid"]))}, Partitions: int32(number(args["partitions"]))}
+	case "config":
+		s.configs = map[string]map[string]string{args["group"]: args}
+	case "remove-topic":
+		s.version++
+		delete(s.topics, args["name"])
 	case "drop-topic":
 		s.print(s.shard.DeleteTopics(s.nowMs, func(name string, _ [16]byte) bool { return name == args["name"] }))
 	default:
@@ -195,6 +206,10 @@ func (s *script) print(out Output) {
 			fmt.Fprintf(&s.out, "  generation %d of %s with %d members\n", e.Generation, e.Group, e.Members)
 		case EventMemberExpired:
 			fmt.Fprintf(&s.out, "  session of %s ended\n", s.name(e.Member))
+		case EventUpgraded:
+			fmt.Fprintf(&s.out, "  %s becomes a consumer group in epoch %d with %d members\n", e.Group, e.Generation, e.Members)
+		case EventDowngraded:
+			fmt.Fprintf(&s.out, "  %s becomes a classic group in generation %d with %d members\n", e.Group, e.Generation, e.Members)
 		case EventOffsetsExpired:
 			fmt.Fprintf(&s.out, "  %d offsets of %s expired\n", e.Count, e.Group)
 		}
@@ -232,7 +247,7 @@ func (s *script) printRecord(r Record) {
 	case changeGroup:
 		var members []string
 		for _, m := range c.value.Members {
-			members = append(members, s.name(m.MemberID)+"="+string(m.Assignment))
+			members = append(members, s.name(m.MemberID)+"="+strings.Trim(assignmentText(m.Assignment), `"`))
 		}
 		leader := ""
 		if c.value.Leader != nil {
@@ -242,6 +257,8 @@ func (s *script) printRecord(r Record) {
 	case changeGroupGone:
 		fmt.Fprintf(&s.out, "  log: group %s gone\n", c.group)
 	case changeNone:
+	default:
+		s.printConsumerRecord(c)
 	}
 }
 
@@ -297,10 +314,14 @@ func (s *script) replyText(a *actor, response kmsg.Response) string {
 	switch r := response.(type) {
 	case *kmsg.JoinGroupResponse:
 		s.joinText(&b, a, r)
+	case *kmsg.ConsumerGroupHeartbeatResponse:
+		s.beatText(&b, a, r)
+	case *kmsg.ConsumerGroupDescribeResponse:
+		s.consumerDescribeText(&b, r)
 	case *kmsg.SyncGroupResponse:
 		fmt.Fprintf(&b, "sync %s", codeName(r.ErrorCode))
 		if r.ErrorCode == 0 {
-			fmt.Fprintf(&b, " assignment %q", r.MemberAssignment)
+			fmt.Fprintf(&b, " assignment %s", assignmentText(r.MemberAssignment))
 		}
 	case *kmsg.HeartbeatResponse:
 		fmt.Fprintf(&b, "heartbeat %s", codeName(r.ErrorCode))
@@ -417,3 +438,17 @@ func TestNamesOfStates(t *testing.T) {
 		t.Errorf("states are %v", got)
 	}
 }
+
+// view is what the script's consumer groups see of its topics.
+func (s *script) view() Image { return scriptImage{s} }
+
+// scriptImage has the topics and group configs of a script.
+type scriptImage struct{ s *script }
+
+func (i scriptImage) Version() int64                  { return i.s.version }
+func (i scriptImage) Topic(name string) (Topic, bool) { return fakeImage(i.s.topics).Topic(name) }
+func (i scriptImage) TopicName(id [16]byte) (string, bool) {
+	return fakeImage(i.s.topics).TopicName(id)
+}
+func (i scriptImage) TopicNames() []string                        { return fakeImage(i.s.topics).TopicNames() }
+func (i scriptImage) GroupConfigs(group string) map[string]string { return i.s.configs[group] }

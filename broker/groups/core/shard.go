@@ -19,15 +19,6 @@ type Client struct {
 	ID, Host string
 }
 
-// Topic is what the metadata image knows about a topic.
-type Topic struct {
-	ID         [16]byte
-	Partitions int32
-}
-
-// Topics looks a topic up by name in the metadata image.
-type Topics func(name string) (Topic, bool)
-
 // Input is one request.
 type Input struct {
 	NowMs   int64
@@ -36,6 +27,9 @@ type Input struct {
 	Request kmsg.Request
 	// Topics refuses commits for unknown partitions; nil knows every topic.
 	Topics Topics
+	// Authorized says which topics the client may describe, for its
+	// expressions (KIP-848); nil is all.
+	Authorized func(topic string) bool
 }
 
 // Reply answers the request of a token.
@@ -66,6 +60,10 @@ const (
 	EventMemberExpired
 	// EventOffsetsExpired says that Count offsets were too old.
 	EventOffsetsExpired
+	// EventUpgraded says that a classic group became a consumer group, and
+	// EventDowngraded that a consumer group became a classic one.
+	EventUpgraded
+	EventDowngraded
 )
 
 // Event is something about a group that an operator may want to know.
@@ -81,6 +79,7 @@ type Event struct {
 type Shard struct {
 	cfg    Config
 	random *rand.Rand
+	image  Image
 	groups map[string]*group
 	timers timers
 
@@ -94,8 +93,12 @@ type Shard struct {
 
 // New returns a shard without groups. random makes member ids; its seed must
 // differ between processes, or two lives of a broker could give out the same id.
-func New(cfg Config, random *rand.Rand) *Shard {
-	return &Shard{cfg: cfg, random: random, groups: map[string]*group{}, transactions: map[int64][]change{}}
+// image is what consumer groups see of the topics; nil is one without any.
+func New(cfg Config, random *rand.Rand, image Image) *Shard {
+	if image == nil {
+		image = noImage{}
+	}
+	return &Shard{cfg: cfg, random: random, image: image, groups: map[string]*group{}, transactions: map[int64][]change{}}
 }
 
 // Step handles one request. A request of another API than those of groups is
@@ -123,13 +126,19 @@ func (s *Shard) Step(in Input) Output {
 		s.reply(in.Token, s.describeGroups(req))
 	case *kmsg.ListGroupsRequest:
 		s.reply(in.Token, s.listGroups(req))
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		s.consumerHeartbeat(in, req)
+	case *kmsg.ConsumerGroupDescribeRequest:
+		s.reply(in.Token, s.consumerDescribe(req))
 	default:
 		panic(fmt.Sprintf("request of API key %d is not for the group coordinator", in.Request.Key()))
 	}
 	return s.end()
 }
 
-// Tick fires the timers that are due at nowMs.
+// Tick fires the timers that are due at nowMs, up to the first that asks for
+// records: the next one may depend on what these change. [Shard.NextDeadline]
+// says whether there is more to do.
 func (s *Shard) Tick(nowMs int64) Output {
 	s.begin(nowMs)
 	for {
@@ -137,7 +146,9 @@ func (s *Shard) Tick(nowMs int64) Output {
 		if !ok {
 			return s.end()
 		}
-		s.fire(key)
+		if s.fire(key); len(s.out.Records) > 0 {
+			return s.end()
+		}
 	}
 }
 
@@ -148,7 +159,7 @@ func (s *Shard) NextDeadline() (ms int64, ok bool) { return s.timers.next() }
 func (s *Shard) GroupCounts() map[State]int {
 	counts := map[State]int{}
 	for _, g := range s.groups {
-		counts[g.state]++
+		counts[g.currentState()]++
 	}
 	return counts
 }
@@ -177,6 +188,10 @@ func (s *Shard) fire(key timerKey) {
 	if !ok {
 		return
 	}
+	if g.consumer != nil {
+		s.expireConsumer(g, key)
+		return
+	}
 	switch key.kind {
 	case timerMember:
 		s.expireMember(g, key.member)
@@ -184,7 +199,7 @@ func (s *Shard) fire(key timerKey) {
 		s.joinDeadline(g)
 	case timerSync:
 		s.syncDeadline(g)
-	case timerExpiry:
+	case timerExpiry, timerRevocation, timerConsumerJoin, timerConsumerSync:
 	}
 }
 
@@ -205,14 +220,17 @@ func (s *Shard) reply(to Token, r kmsg.Response) {
 
 func (s *Shard) tell(e Event) { s.out.Events = append(s.out.Events, e) }
 
-func (s *Shard) write(r Record) { s.out.Records = append(s.out.Records, r) }
+func (s *Shard) write(r ...Record) { s.out.Records = append(s.out.Records, r...) }
 
 // groupIDs returns the ids in order, so that equal inputs give equal outputs.
 func (s *Shard) groupIDs() []string { return slices.Sorted(maps.Keys(s.groups)) }
 
 // forgetIfIdle drops a group of which nothing is worth remembering and nothing is in the log.
 func (s *Shard) forgetIfIdle(g *group) {
-	if g.state == Empty && len(g.members) == 0 && len(g.pending) == 0 && !g.persisted && g.offsetCount() == 0 {
+	if g.consumer != nil || g.consumerLeft || g.persisted {
+		return
+	}
+	if g.state == Empty && len(g.members) == 0 && len(g.pending) == 0 && g.offsetCount() == 0 {
 		s.removeGroup(g)
 	}
 }

@@ -157,7 +157,7 @@ func (w *simWorld) restart() {
 }
 
 func (w *simWorld) replayed(log []Record) *Shard {
-	s := New(w.cfg, rand.New(rand.NewPCG(w.seed, w.lives+100)))
+	s := New(w.cfg, rand.New(rand.NewPCG(w.seed, w.lives+100)), nil)
 	for _, r := range log {
 		if err := s.Replay(r.Key, r.Value); err != nil {
 			w.failf("replay: %v", err)

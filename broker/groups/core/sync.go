@@ -11,6 +11,10 @@ import (
 func (s *Shard) syncGroup(in Input, req *kmsg.SyncGroupRequest) {
 	r := newSyncResponse(req.Version)
 	g := s.groups[req.Group]
+	if g != nil && g.consumer != nil {
+		s.reply(in.Token, s.syncConsumer(g, req))
+		return
+	}
 	if r.ErrorCode = checkSync(g, req); r.ErrorCode != 0 {
 		s.reply(in.Token, r)
 		return
@@ -74,7 +78,7 @@ func (s *Shard) assign(g *group, assignments []kmsg.SyncGroupRequestGroupAssignm
 			m.sync = nil
 		}
 	}
-	s.write(groupRecord(g))
+	s.writeGroup(g)
 }
 
 func (s *Shard) removeUnsynced(g *group, m *member) {

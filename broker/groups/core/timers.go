@@ -13,7 +13,18 @@ const (
 	timerSync
 	// timerExpiry looks for expired offsets.
 	timerExpiry
+	// timerRevocation ends the time that a member of a consumer group has to
+	// give up partitions.
+	timerRevocation
+	// timerConsumerJoin and timerConsumerSync bound the time until a classic
+	// member of a consumer group joins again, and asks for its assignment.
+	timerConsumerJoin
+	timerConsumerSync
 )
+
+// timerRetryMs is the time after which what a timer asked for is tried again when it
+// could not be appended.
+const timerRetryMs = 500
 
 type timerKey struct {
 	kind          timerKind
@@ -48,6 +59,13 @@ func (t *timers) set(key timerKey, deadlineMs int64) {
 	at := &timer{key: key, deadlineMs: deadlineMs, sequence: t.sequence}
 	t.byKey[key] = at
 	heap.Push(&t.queue, at)
+}
+
+// setIfAbsent starts the timer of key unless it runs.
+func (t *timers) setIfAbsent(key timerKey, deadlineMs int64) {
+	if _, ok := t.byKey[key]; !ok {
+		t.set(key, deadlineMs)
+	}
 }
 
 func (t *timers) cancel(key timerKey) {
