@@ -45,6 +45,9 @@ func (n *Node) alterResource(kind kmsg.ConfigResourceType, name string, change c
 		return err
 	}
 	n.log.Info("configs changed", "resource", stored, "name", name)
+	if stored == metadata.ResourceBroker {
+		n.store.SetCleaner(n.cleanerConfig(image))
+	}
 	return n.reconfigure(image, func(t *metadata.Topic) bool { return stored != metadata.ResourceTopic || t.Name == name })
 }
 

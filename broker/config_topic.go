@@ -18,8 +18,7 @@ func topicConfigs() []configDef {
 	const (
 		stored   = "Batches are stored, replicated and served as the producer compressed them."
 		tiered   = "There is no tiered storage."
-		flushed  = "With durability fsync every acknowledged record is flushed; with os the operating system decides."
-		compact  = "It bounds when compaction may or must take place."
+		flushed  = "With durability fsync every acknowledged record is."
 		throttle = "Replication is not throttled."
 	)
 	return []configDef{
@@ -28,22 +27,22 @@ func topicConfigs() []configDef {
 		integer("compression.lz4.level", "9", 1, 17).from("compression.lz4.level").does(effectFixed).says(stored),
 		text("compression.type", "producer", "uncompressed", "zstd", "lz4", "snappy", "gzip", "producer").from("compression.type").does(effectFixed).says(stored),
 		integer("compression.zstd.level", "3", -131072, 22).from("compression.zstd.level").does(effectFixed).says(stored),
-		long("delete.retention.ms", "86400000", 0, math.MaxInt64).from("log.cleaner.delete.retention.ms").does(effectNone).says("How long tombstones of compacted topics are kept. " + compact),
+		long("delete.retention.ms", "86400000", 0, math.MaxInt64).from("log.cleaner.delete.retention.ms").says("How long tombstones and transaction markers of compacted topics stay after they were first compacted."),
 		long("file.delete.delay.ms", "60000", 0, math.MaxInt64).from("log.segment.delete.delay.ms").says("How long the files of deleted segments stay on disk."),
-		long("flush.messages", maxInt64Text, 1, math.MaxInt64).from("log.flush.interval.messages").does(effectNone).says(flushed),
-		long("flush.ms", maxInt64Text, 0, math.MaxInt64).from("log.flush.interval.ms").does(effectNone).says(flushed),
+		long("flush.messages", maxInt64Text, 1, math.MaxInt64).from("log.flush.interval.messages").says("With durability os: records after which a log is forced to disk. " + flushed),
+		long("flush.ms", maxInt64Text, 0, math.MaxInt64).from("log.flush.interval.ms").says("With durability os: the time after which a log is forced to disk, looked at every 5 s. " + flushed),
 		list("follower.replication.throttled.replicas", "").does(effectNone).says(throttle),
 		integer("index.interval.bytes", "4096", 0, math.MaxInt32).from("log.index.interval.bytes").says("Bytes between two entries of the offset index."),
 		list("leader.replication.throttled.replicas", "").does(effectNone).says(throttle),
 		long("local.retention.bytes", "-2", -2, math.MaxInt64).from("log.local.retention.bytes").does(effectFixed).says(tiered),
 		long("local.retention.ms", "-2", -2, math.MaxInt64).from("log.local.retention.ms").does(effectFixed).says(tiered),
-		long("max.compaction.lag.ms", maxInt64Text, 1, math.MaxInt64).from("log.cleaner.max.compaction.lag.ms").does(effectNone).says(compact),
+		long("max.compaction.lag.ms", maxInt64Text, 1, math.MaxInt64).from("log.cleaner.max.compaction.lag.ms").says("The age at which a record is compacted, however few there are."),
 		integer("max.message.bytes", "1048588", 0, math.MaxInt32).from("message.max.bytes").says("The largest record batch that is accepted, after compression."),
 		long("message.timestamp.after.max.ms", "3600000", 0, math.MaxInt64).from("log.message.timestamp.after.max.ms").says("How far a record's timestamp may be after the broker's time."),
 		long("message.timestamp.before.max.ms", maxInt64Text, 0, math.MaxInt64).from("log.message.timestamp.before.max.ms").says("How far a record's timestamp may be before the broker's time."),
 		text("message.timestamp.type", "CreateTime", "CreateTime", "LogAppendTime").from("log.message.timestamp.type").says("Whose time records carry: the producer's or the broker's."),
-		{name: "min.cleanable.dirty.ratio", kind: doubleType, def: "0.5", max: 1, broker: "log.cleaner.min.cleanable.ratio", effect: effectNone, doc: compact},
-		long("min.compaction.lag.ms", "0", 0, math.MaxInt64).from("log.cleaner.min.compaction.lag.ms").does(effectNone).says(compact),
+		{name: "min.cleanable.dirty.ratio", kind: doubleType, def: "0.5", max: 1, broker: "log.cleaner.min.cleanable.ratio", doc: "The share of a log that was not compacted yet from which on it is."},
+		long("min.compaction.lag.ms", "0", 0, math.MaxInt64).from("log.cleaner.min.compaction.lag.ms").says("How long a record is safe from compaction."),
 		integer("min.insync.replicas", "1", 1, math.MaxInt32).from("min.insync.replicas").says("Replicas that must be in sync for a write with acks=all to be taken, at most as many as there are."),
 		boolean("preallocate", "false").from("log.preallocate").does(effectFixed).says("Segments grow as they are written."),
 		boolean("remote.log.copy.disable", "false").does(effectFixed).says(tiered),
@@ -53,7 +52,7 @@ func topicConfigs() []configDef {
 		long("retention.ms", "604800000", -1, math.MaxInt64).from("log.retention.ms").says("The age beyond which segments are deleted; -1 has no limit."),
 		integer("segment.bytes", "1073741824", 1024, math.MaxInt32).from("log.segment.bytes").says("The size at which a new segment is begun."),
 		integer("segment.index.bytes", "10485760", 24, math.MaxInt32).from("log.index.size.max.bytes").says("The largest index of a segment."),
-		long("segment.jitter.ms", "0", 0, math.MaxInt64).from("log.roll.jitter.ms").does(effectFixed).says("Segments are rolled at their full age."),
+		long("segment.jitter.ms", "0", 0, math.MaxInt64).from("log.roll.jitter.ms").says("How much earlier, at random, a segment may be rolled than at its full age."),
 		long("segment.ms", "604800000", 1, math.MaxInt64).from("log.roll.ms").says("The age at which a new segment is begun."),
 		boolean("unclean.leader.election.enable", "false").from("unclean.leader.election.enable").does(effectNone).says("A partition has one replica, which is always in sync."),
 	}
@@ -103,6 +102,15 @@ func (n *Node) topicValue(image *metadata.Image, t *metadata.Topic, name string)
 	return d.startValue(n.cfg)
 }
 
+// ratio is a topic config that is a number from 0 to 1.
+func (n *Node) ratio(image *metadata.Image, t *metadata.Topic, name string) float64 {
+	v, err := strconv.ParseFloat(strings.TrimSpace(n.topicValue(image, t, name)), 64)
+	if err != nil {
+		panic(fmt.Sprintf("config %s was not checked: %v", name, err))
+	}
+	return v
+}
+
 // logConfig is what the configs of a topic mean for its logs. Values have been
 // checked when they were set.
 func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogConfig {
@@ -125,6 +133,13 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogCo
 		TimestampBeforeMaxMs:   number("message.timestamp.before.max.ms"),
 		TimestampAfterMaxMs:    number("message.timestamp.after.max.ms"),
 		FileDeleteDelayMs:      number("file.delete.delay.ms"),
+		MinCleanableDirtyRatio: n.ratio(image, t, "min.cleanable.dirty.ratio"),
+		MinCompactionLagMs:     number("min.compaction.lag.ms"),
+		MaxCompactionLagMs:     number("max.compaction.lag.ms"),
+		DeleteRetentionMs:      number("delete.retention.ms"),
+		SegmentJitterMs:        number("segment.jitter.ms"),
+		FlushMessages:          number("flush.messages"),
+		FlushMs:                number("flush.ms"),
 	}
 	if n.topicValue(image, t, "message.timestamp.type") == "LogAppendTime" {
 		cfg.TimestampType = storage.LogAppendTime

@@ -135,6 +135,7 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 		Dir: dir, Durability: durability, Logger: n.log, Registerer: reg, FS: fs,
 		RetentionCheckInterval: n.cfg.RetentionCheckInterval.D(), Locked: n.layout == LayoutKafka,
 		OpenFilesMax: openFiles, DiskReserveBytes: n.cfg.DiskReserve.Bytes(),
+		Cleaner: n.cleanerConfig(n.meta.Image()),
 	})
 	if err != nil {
 		return err

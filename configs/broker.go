@@ -83,8 +83,27 @@ type Broker struct {
 	// OffsetMetadataMax is the largest metadata that can be committed with an
 	// offset (offset.metadata.max.bytes).
 	OffsetMetadataMax Size `yaml:"offset_metadata_max"`
+	// Cleaner compacts the logs of topics with cleanup.policy=compact.
+	Cleaner Cleaner `yaml:"cleaner"`
 	// Authorizer decides what clients may do.
 	Authorizer Authorizer `yaml:"authorizer"`
+}
+
+// Cleaner is how logs are compacted. All of it can be changed while the broker
+// runs, under Kafka's names.
+type Cleaner struct {
+	// Threads is how many logs are compacted at once (log.cleaner.threads); 0
+	// turns compaction off (log.cleaner.enable).
+	Threads int `yaml:"threads" min:"0"`
+	// Memory bounds what the keys of the logs take that are being compacted,
+	// 24 bytes each (log.cleaner.dedupe.buffer.size). A log with more keys takes several passes.
+	Memory Size `yaml:"memory" min:"1MiB"`
+	// BytesPerSecondMax bounds what compaction reads and writes
+	// (log.cleaner.io.max.bytes.per.second); 0 has no limit.
+	BytesPerSecondMax Size `yaml:"bytes_per_second_max"`
+	// Backoff is the time between two looks for a log that is dirty enough
+	// (log.cleaner.backoff.ms).
+	Backoff Duration `yaml:"backoff" min:"1ms"`
 }
 
 // Authorizer decides what clients may do, by access control lists (millrace acl).

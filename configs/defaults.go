@@ -61,6 +61,7 @@ func defaultBroker() Broker {
 		GroupsMax:                  50_000,
 		OffsetsRetention:           7 * day,
 		OffsetMetadataMax:          4 << 10,
+		Cleaner:                    Cleaner{Threads: 1, Memory: 128 << 20, Backoff: 15 * second},
 	}
 }
 

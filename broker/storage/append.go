@@ -86,6 +86,9 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 		l.store.metrics.appended(len(batches), run.batches)
 		if l.store.cfg.Durability == DurabilityOS {
 			l.advance(0, end)
+			if err := l.flushDue(end, cfg); err != nil {
+				return AppendResult{}, err
+			}
 		} else {
 			l.store.flusher.mark(l)
 		}
@@ -213,7 +216,7 @@ func (l *Log) segmentFor(size, lastOffset int64, cfg *LogConfig, nowMs int64) (*
 		return seg, nil
 	case used+size > cfg.SegmentBytes,
 		lastOffset-seg.base > math.MaxInt32,
-		nowMs-seg.times.created() > cfg.SegmentMs,
+		nowMs-seg.times.created() > cfg.rollAfterMs(seg),
 		seg.index.Load().full(cfg.SegmentIndexBytes):
 		return l.roll()
 	}

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 )
 
-// checkpointWriter writes the three offset checkpoints of the data directory,
+// checkpointWriter writes the four offset checkpoints of the data directory,
 // each only when its content has changed.
 type checkpointWriter struct {
 	// stale is set when an offset has moved or a log has come or gone since
@@ -20,8 +20,8 @@ type checkpointWriter struct {
 	last  map[string][]byte // by file name, as written; protected by mu
 }
 
-// writeCheckpoints makes recovery points, log starts and high watermarks
-// durable. A log start that is pending counts as set: see [Log.DeleteRecords].
+// writeCheckpoints makes recovery points, log starts, high watermarks and
+// cleaner offsets durable. A log start that is pending counts as set: see [Log.DeleteRecords].
 func (s *Store) writeCheckpoints() error {
 	s.checkpoints.mu.Lock()
 	defer s.checkpoints.mu.Unlock()
@@ -30,7 +30,8 @@ func (s *Store) writeCheckpoints() error {
 	err := errors.Join(
 		s.writeCheckpoint(fileRecoveryPoints, logs, (*Log).RecoveryPoint),
 		s.writeCheckpoint(fileLogStarts, logs, (*Log).startToSave),
-		s.writeCheckpoint(fileHighWatermarks, logs, (*Log).HighWatermark))
+		s.writeCheckpoint(fileHighWatermarks, logs, (*Log).HighWatermark),
+		s.writeCheckpoint(fileCleanerOffsets, logs, (*Log).cleanedToSave))
 	if err != nil {
 		s.checkpoints.stale.Store(true)
 	}
@@ -41,6 +42,14 @@ func (s *Store) writeCheckpoints() error {
 func (l *Log) startToSave() int64 {
 	if start := max(l.logStart.Load(), l.pendingLogStart.Load()); start > 0 {
 		return start
+	}
+	return -1
+}
+
+// cleanedToSave is -1 for a log that was never compacted: Kafka leaves those out.
+func (l *Log) cleanedToSave() int64 {
+	if cleaned := l.cleaned.Load(); cleaned > 0 {
+		return cleaned
 	}
 	return -1
 }

@@ -59,6 +59,8 @@ type Config struct {
 	// CheckpointInterval is the time between two writes of the checkpoints
 	// (recovery points, high watermarks); 0 is 5 s, negative is never.
 	CheckpointInterval time.Duration
+	// Cleaner is how logs are compacted; see [Store.SetCleaner].
+	Cleaner CleanerConfig
 }
 
 // TimestampType says which timestamp a topic's records carry.
@@ -112,6 +114,22 @@ type LogConfig struct {
 	// FileDeleteDelayMs is how long the files of a segment stay on disk after
 	// it was deleted or replaced (file.delete.delay.ms).
 	FileDeleteDelayMs int64
+	// MinCleanableDirtyRatio is the share of bytes that were not compacted yet
+	// from which on a log is compacted (min.cleanable.dirty.ratio).
+	MinCleanableDirtyRatio float64
+	// MinCompactionLagMs keeps younger records from compaction
+	// (min.compaction.lag.ms), MaxCompactionLagMs is when a record is compacted
+	// whatever the ratio (max.compaction.lag.ms).
+	MinCompactionLagMs, MaxCompactionLagMs int64
+	// DeleteRetentionMs is how long tombstones and transaction markers stay
+	// after their first compaction (delete.retention.ms).
+	DeleteRetentionMs int64
+	// SegmentJitterMs is how much earlier than at SegmentMs a segment may be
+	// rolled, so that those of many logs are not rolled together (segment.jitter.ms).
+	SegmentJitterMs int64
+	// FlushMessages and FlushMs are the records and the time after which a log
+	// is forced to disk under DurabilityOS (flush.messages, flush.ms); 0 is never.
+	FlushMessages, FlushMs int64
 }
 
 // DefaultLogConfig returns Apache Kafka 4.1's defaults, with segments of 256 MiB.
@@ -131,6 +149,9 @@ func DefaultLogConfig() LogConfig {
 		TimestampAfterMaxMs:    60 * 60 * 1000,
 		CleanupPolicy:          CleanupDelete,
 		FileDeleteDelayMs:      60_000,
+		MinCleanableDirtyRatio: 0.5,
+		MaxCompactionLagMs:     math.MaxInt64,
+		DeleteRetentionMs:      day,
 	}
 }
 
@@ -153,6 +174,16 @@ func (c LogConfig) Validate() error {
 		return fmt.Errorf("producer.id.expiration.ms is %d: it must be at least 1", c.ProducerIDExpirationMs)
 	case c.TimestampBeforeMaxMs < 0 || c.TimestampAfterMaxMs < 0:
 		return fmt.Errorf("message.timestamp.before.max.ms %d, message.timestamp.after.max.ms %d: they must not be negative", c.TimestampBeforeMaxMs, c.TimestampAfterMaxMs)
+	case !(c.MinCleanableDirtyRatio >= 0 && c.MinCleanableDirtyRatio <= 1):
+		return fmt.Errorf("min.cleanable.dirty.ratio is %g: it must be between 0 and 1", c.MinCleanableDirtyRatio)
+	case c.MinCompactionLagMs < 0 || c.MaxCompactionLagMs < 1:
+		return fmt.Errorf("min.compaction.lag.ms %d, max.compaction.lag.ms %d: they must be at least 0 and 1", c.MinCompactionLagMs, c.MaxCompactionLagMs)
+	case c.DeleteRetentionMs < 0:
+		return fmt.Errorf("delete.retention.ms is %d: it must not be negative", c.DeleteRetentionMs)
+	case c.SegmentJitterMs < 0:
+		return fmt.Errorf("segment.jitter.ms is %d: it must not be negative", c.SegmentJitterMs)
+	case c.FlushMessages < 0 || c.FlushMs < 0:
+		return fmt.Errorf("flush.messages %d, flush.ms %d: they must not be negative", c.FlushMessages, c.FlushMs)
 	case c.FileDeleteDelayMs < 0:
 		return fmt.Errorf("file.delete.delay.ms is %d: it must not be negative", c.FileDeleteDelayMs)
 	case c.CleanupPolicy == 0 || c.CleanupPolicy > CleanupDelete|CleanupCompact:

@@ -75,6 +75,18 @@ func (s *Store) flushRound(logs []*Log) {
 	s.metrics.flushRound(len(logs), time.Since(begin))
 }
 
+// flushDue forces the log to disk where flush.messages asks for it, under
+// DurabilityOS. A failure that leaves the log online is repeated with the next append.
+func (l *Log) flushDue(end int64, cfg *LogConfig) error {
+	if cfg.FlushMessages <= 0 || end-l.flushed.Load() < cfg.FlushMessages {
+		return nil
+	}
+	if err := l.flush(); err != nil && l.Err() != nil {
+		return err
+	}
+	return nil
+}
+
 // flushMarked is flush for a log of the queue. An error has taken the log
 // offline, which told its waiters and the operator.
 func (l *Log) flushMarked() {

@@ -59,6 +59,7 @@ func testConfig(fsys vfs.FS, clock *testClock) Config {
 		Dir: "/data", FS: fsys, Clock: clock.Now, Logger: slog.New(slog.DiscardHandler),
 		Registerer:             prometheus.NewRegistry(),
 		RetentionCheckInterval: -1, CheckpointInterval: -1, TailBytesMax: -1,
+		Cleaner: CleanerConfig{Threads: -1},
 	}
 }
 

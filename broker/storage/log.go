@@ -55,12 +55,18 @@ type Log struct {
 	// cleaned is the offset below which compaction has been (the cleaner
 	// checkpoint): there may be gaps below it.
 	cleaned atomic.Int64
+	// tailFrom is the offset below which the tail is not read: what it holds
+	// of older records is as it was before compaction.
+	tailFrom    atomic.Int64
+	swaps       atomic.Int64 // segments that compaction has replaced
+	truncations int64        // protected by checkpointMu
 	// trash holds segments whose files are still to be removed; protected by
 	// checkpointMu.
 	trash []trashed
 
-	failure atomic.Pointer[failure]
-	waiters waiters
+	failure     atomic.Pointer[failure]
+	uncleanable atomic.Pointer[uncleanable]
+	waiters     waiters
 }
 
 // failure is why a log cannot be used any more.
@@ -91,7 +97,9 @@ func (l *Log) SetConfig(cfg LogConfig) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	l.cfg.Store(&cfg)
+	if old := l.cfg.Swap(&cfg); *old != cfg {
+		l.uncleanable.Store(nil) // compaction may try again
+	}
 	l.configured.Store(true)
 	return nil
 }

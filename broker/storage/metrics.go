@@ -18,6 +18,10 @@ type metrics struct {
 	diskFreeBytes, diskReserveBytes            prometheus.Gauge
 	writesRefused                              prometheus.Gauge
 	refusedAppends                             prometheus.Counter
+	cleanReadBytes, cleanWrittenBytes          prometheus.Counter
+	cleanRuns                                  prometheus.Counter
+	cleanSeconds, cleanLast, cleanRatio        prometheus.Gauge
+	uncleanableLogs, uncleanableBytes          prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -51,6 +55,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		tornTails:        counter("torn_tails_total", "Torn tails cut by recovery."),
 		corruptions:      counter("corrupt_reads_total", "Reads that met a damaged batch."),
 	}
+	m.cleanReadBytes = counter("cleaner_read_bytes_total", "Bytes of segments that compaction read; what is new to it counts twice.")
+	m.cleanWrittenBytes = counter("cleaner_written_bytes_total", "Bytes of segments that compaction wrote.")
+	m.cleanRuns = counter("cleaner_runs_total", "Logs that were compacted.")
+	m.cleanSeconds = gauge("cleaner_last_run_seconds", "Time that the last compaction of a log took.")
+	m.cleanLast = gauge("cleaner_last_run_timestamp_seconds", "When the last compaction of a log ended.")
+	m.cleanRatio = gauge("cleaner_max_dirty_ratio", "Share of bytes that were not compacted yet of the dirtiest log.")
+	m.uncleanableLogs = gauge("uncleanable_logs", "Logs that are not compacted any more because of damage in them.")
+	m.uncleanableBytes = gauge("uncleanable_bytes", "Bytes of the logs that are not compacted any more.")
 	if r != nil {
 		r.MustRegister(m.all()...)
 	}
@@ -62,7 +74,23 @@ func (m *metrics) all() []prometheus.Collector {
 		m.appendedBytes, m.appendedBatches, m.duplicates, m.readBytesTail, m.readBytesDisk,
 		m.flushSeconds, m.flushLogs, m.tailBytes, m.openFiles, m.logs, m.offlineLogs, m.tornTails, m.corruptions, m.noDescriptors,
 		m.diskFreeBytes, m.diskReserveBytes, m.writesRefused, m.refusedAppends,
+		m.cleanReadBytes, m.cleanWrittenBytes, m.cleanRuns, m.cleanSeconds, m.cleanLast, m.cleanRatio, m.uncleanableLogs, m.uncleanableBytes,
 	}
+}
+
+// cleaned takes note of a run of compaction, whole or not.
+func (m *metrics) cleaned(r *cleanResult, took time.Duration, now time.Time) {
+	m.cleanReadBytes.Add(float64(r.readBytes))
+	m.cleanWrittenBytes.Add(float64(r.writtenBytes))
+	m.cleanRuns.Inc()
+	m.cleanSeconds.Set(took.Seconds())
+	m.cleanLast.Set(float64(now.UnixMilli()) / 1000)
+}
+
+func (m *metrics) dirty(ratio float64, uncleanable, bytes int64) {
+	m.cleanRatio.Set(ratio)
+	m.uncleanableLogs.Set(float64(uncleanable))
+	m.uncleanableBytes.Set(float64(bytes))
 }
 
 // unregister lets another store register in the same process.

@@ -47,6 +47,8 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s.background.Go(func() { s.runFlusher(s.stop) })
 	s.background.Go(func() { s.runMaintenance(s.stop) })
+	s.cleaner.store = s
+	s.cleaner.start(cfg.Cleaner)
 	return s, nil
 }
 
@@ -131,7 +133,15 @@ func (s *Store) load() error {
 	if err != nil {
 		return err // guessing would bring deleted records back
 	}
-	if err := s.openLogs(clean, points, starts); err != nil {
+	cleaned, err := readOffsets(s.fs, filepath.Join(s.cfg.Dir, fileCleanerOffsets))
+	if errors.As(err, new(*CorruptionError)) {
+		s.log.Warn("cleaner checkpoint is lost, all compacted logs are compacted from their beginning", "error", err)
+		cleaned, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.openLogs(clean, points, starts, cleaned); err != nil {
 		return err
 	}
 	// Offsets of logs that are no more must not be found by a later log of the
@@ -158,7 +168,7 @@ func (s *Store) checkFormat() error {
 	return nil
 }
 
-func (s *Store) openLogs(clean bool, points, starts map[TopicPartition]int64) error {
+func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]int64) error {
 	entries, err := s.fs.ReadDir(s.cfg.Dir)
 	if err != nil {
 		return err
@@ -182,7 +192,7 @@ func (s *Store) openLogs(clean bool, points, starts map[TopicPartition]int64) er
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			s.openLog(id, saved{clean: clean, point: points[id], logStart: starts[id]})
+			s.openLog(id, saved{clean: clean, point: points[id], logStart: starts[id], cleaned: cleaned[id]})
 		})
 	}
 	wg.Wait()
@@ -201,6 +211,7 @@ func (s *Store) openLog(id TopicPartition, in saved) {
 		// What the checkpoints say of this log must outlive its being offline.
 		l.recoveryPoint.Store(in.point)
 		l.logStart.Store(in.logStart)
+		l.cleaned.Store(in.cleaned)
 		if l.fail(err) == nil {
 			panic("storage: a log that failed is online")
 		}

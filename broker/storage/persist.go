@@ -11,8 +11,11 @@ func (l *Log) due(nowMs int64) bool {
 	if l.rolled.Load() {
 		return true
 	}
-	n := l.bytesSinceCheckpoint.Load()
-	return n >= checkpointBytes || n > 0 && nowMs-l.lastCheckpointMs.Load() >= checkpointAge.Milliseconds()
+	n, age := l.bytesSinceCheckpoint.Load(), checkpointAge.Milliseconds()
+	if cfg := l.cfg.Load(); cfg.FlushMs > 0 && l.store.cfg.Durability == DurabilityOS {
+		age = min(age, cfg.FlushMs) // a checkpoint forces the log to disk
+	}
+	return n >= checkpointBytes || n > 0 && nowMs-l.lastCheckpointMs.Load() >= age
 }
 
 // checkpoint makes everything durable that recovery would otherwise have to

@@ -86,7 +86,12 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 		return res, nil
 	}
 	maxBytes = min(max(maxBytes, 0), readBytesMax)
-	span, hit := l.tail.read(startOffset, limit, maxBytes, o.MinOneBatch)
+	swaps := l.swaps.Load()
+	var span readSpan
+	hit := startOffset >= l.tailFrom.Load()
+	if hit {
+		span, hit = l.tail.read(startOffset, limit, maxBytes, o.MinOneBatch)
+	}
 	if !hit {
 		var err error
 		if span, err = l.readDisk(startOffset, limit, maxBytes, o.MinOneBatch); err != nil {
@@ -96,11 +101,18 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 	if o.Isolation == ReadCommitted && len(span.data) > 0 {
 		// After the data: a segment that is gone by now took its index along.
 		var err error
-		if res.Aborted, err = l.abortedWithin(startOffset, span.next); err != nil {
-			if span.buffer != nil {
-				span.buffer.release()
-			}
+		res.Aborted, err = l.abortedWithin(startOffset, span.next)
+		// Compaction forgets aborted transactions together with their data: what
+		// was read before it must not meet an index from after it.
+		swapped := l.swaps.Load() != swaps
+		if (err != nil || swapped) && span.buffer != nil {
+			span.buffer.release()
+		}
+		if err != nil {
 			return res, err
+		}
+		if swapped {
+			return l.Read(startOffset, maxBytes, o)
 		}
 	}
 	l.store.metrics.read(len(span.data), hit)

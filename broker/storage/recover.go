@@ -17,6 +17,8 @@ type saved struct {
 	clean bool
 	// point is the recovery point, logStart the log start; 0 when unknown.
 	point, logStart int64
+	// cleaned is the offset below which the log was compacted.
+	cleaned int64
 }
 
 // recovery opens the log of one directory.
@@ -217,7 +219,7 @@ func (r *recovery) scan() (end int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if damage == nil && !last && next != r.list[i+1].base {
+		if damage == nil && !last && next != r.list[i+1].base && r.list[i+1].base > r.saved.cleaned {
 			damage = &CorruptionError{File: seg.path(suffixLog), Position: seg.size.Load(), Offset: next, Reason: fmt.Sprintf("the segment ends at offset %d, the next begins at %d", next, r.list[i+1].base)}
 		}
 		end = next
@@ -266,6 +268,7 @@ func (r *recovery) finish(end int64) error {
 	l.segments.Store(&r.list)
 	l.end.Store(end)
 	l.hw.Store(end)
+	l.cleaned.Store(min(r.saved.cleaned, end))
 	l.epochs.truncateEnd(end)
 	l.epochs.truncateStart(l.logStart.Load())
 	if err := r.restoreProducers(end); err != nil {

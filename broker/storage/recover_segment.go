@@ -27,7 +27,7 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 	// Until the index entries below position are confirmed by the batch there,
 	// offsets are not known; loadIndex has done so.
 	err = scanFile(f, position, fileSize, func(b batch.Batch, at int64) error {
-		if err := r.checkStored(&b, seg.base, next); err != nil {
+		if err := r.checkStored(&b, seg, next); err != nil {
 			return err
 		}
 		if b.BaseOffset >= r.saved.point {
@@ -54,11 +54,13 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 
 // checkStored checks a batch that should follow in a segment. Base offset and
 // leader epoch are not under the checksum, so they are held against what came
-// before; offsets may have gaps only where compaction can have been, below the
-// recovery point.
-func (r *recovery) checkStored(b *batch.Batch, base, next int64) error {
+// before; offsets may have gaps only where compaction can have been: below the
+// recovery point, below the cleaner checkpoint, and in segments that are no
+// longer written. A torn write leaves no gap between intact batches.
+func (r *recovery) checkStored(b *batch.Batch, seg *segment, next int64) error {
+	base, compacted := seg.base, b.BaseOffset > next && (b.BaseOffset <= r.saved.cleaned || seg != r.list[len(r.list)-1])
 	switch {
-	case next >= r.saved.point && b.BaseOffset != next:
+	case next >= r.saved.point && b.BaseOffset != next && !compacted:
 		return fmt.Errorf("%w: base offset %d, expected %d", batch.ErrCorrupt, b.BaseOffset, next)
 	case next >= r.saved.point && b.LeaderEpoch < r.l.epochs.latest():
 		return fmt.Errorf("%w: leader epoch %d after %d", batch.ErrCorrupt, b.LeaderEpoch, r.l.epochs.latest())

@@ -29,6 +29,7 @@ type Store struct {
 	grown   grownLogs
 	space   space
 	trash   trashLogs
+	cleaner cleaner
 	handles handleCache
 	tails   tailCache
 	buffers bufferPools
@@ -185,6 +186,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.cleaner.halt()
 	close(s.stop)
 	s.background.Wait()
 	clean := true

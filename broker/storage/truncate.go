@@ -38,6 +38,7 @@ func (l *Log) TruncateTo(offset int64) (int64, error) {
 }
 
 func (l *Log) truncateLocked(offset int64) (int64, error) {
+	l.truncations++
 	list := l.list()
 	i := segmentAt(list, offset)
 	position, end, err := l.cutPoint(list[i], offset)
@@ -46,8 +47,10 @@ func (l *Log) truncateLocked(offset int64) (int64, error) {
 	}
 	// The recovery point goes back first: a crash on the way must not find
 	// fewer batches than it promises.
-	if point := max(end, l.logStart.Load()); l.recoveryPoint.Load() > point {
-		l.recoveryPoint.Store(point)
+	point := max(end, l.logStart.Load())
+	if l.recoveryPoint.Load() > point || l.cleaned.Load() > point {
+		l.recoveryPoint.Store(min(l.recoveryPoint.Load(), point))
+		l.cleaned.Store(min(l.cleaned.Load(), point))
 		if err := l.store.writeCheckpoints(); err != nil {
 			return -1, err
 		}

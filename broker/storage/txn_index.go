@@ -11,6 +11,7 @@ import (
 	"sort"
 
 	"github.com/millrace/millrace/broker/batch"
+	"github.com/millrace/millrace/internal/vfs"
 )
 
 // Kafka's transaction index, one file per segment that holds the marker of an
@@ -164,7 +165,7 @@ func (l *Log) abortedOf(seg *segment, dst []AbortedTransaction, start, end int64
 		return abortedInMemory(*txns).collect(dst, start, end)
 	}
 	if n := seg.abortedTxns.Load(); n > sampledEntriesMax && seg.abortedChecked.Load() {
-		f, err := seg.fs.Open(seg.path(suffixTxnIndex))
+		f, err := seg.openAborted()
 		if err != nil {
 			return dst, false, err
 		}
@@ -263,8 +264,14 @@ func (s *segment) readAborted() ([]abortedTxn, error) {
 	if s.abortedTxns.Load() == 0 {
 		return nil, nil
 	}
+	s.openMu.Lock() // compaction renames files
 	name := s.path(suffixTxnIndex)
-	content, err := readFile(s.fs, name)
+	var content []byte
+	err := s.goneError()
+	if !s.gone {
+		content, err = readFile(s.fs, name)
+	}
+	s.openMu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -273,6 +280,15 @@ func (s *segment) readAborted() ([]abortedTxn, error) {
 		return txns, &CorruptionError{File: name, Position: int64(len(txns)) * abortedTxnSize, Offset: -1, Reason: err.Error()}
 	}
 	return txns, nil
+}
+
+func (s *segment) openAborted() (vfs.File, error) {
+	s.openMu.Lock() // compaction renames files
+	defer s.openMu.Unlock()
+	if s.gone {
+		return nil, s.goneError()
+	}
+	return s.fs.Open(s.path(suffixTxnIndex))
 }
 
 // addAborted adds an entry to the index of a segment that is written. Only the writer may call it.

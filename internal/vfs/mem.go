@@ -271,6 +271,18 @@ func (m *Mem) Stat(name string) (fs.FileInfo, error) {
 	return n.info(path.Base(clean(name))), nil
 }
 
+// SetModTime implements [FS].
+func (m *Mem) SetModTime(name string, modTime time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.find(name)
+	if err != nil {
+		return pathError("chtimes", name, err)
+	}
+	n.modTime = modTime
+	return nil
+}
+
 // SyncDir implements [FS].
 func (m *Mem) SyncDir(name string) error {
 	m.mu.Lock()

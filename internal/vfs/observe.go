@@ -4,12 +4,13 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"time"
 )
 
 // Op is one call of a file system.
 type Op struct {
 	// Kind is the method: create, open, openrw, rename, link, remove, removeall,
-	// mkdir, readdir, stat, syncdir, lock, read, write, truncate, sync, close.
+	// mkdir, readdir, stat, chtimes, syncdir, lock, read, write, truncate, sync, close.
 	Kind string
 	// Name is the file or directory; for rename the new name.
 	Name string
@@ -123,6 +124,11 @@ func (o *observed) RemoveAll(name string) error {
 // MkdirAll implements [FS].
 func (o *observed) MkdirAll(name string) error {
 	return o.do(Op{Kind: "mkdir", Name: name}, func() error { return o.base.MkdirAll(name) })
+}
+
+// SetModTime implements [FS].
+func (o *observed) SetModTime(name string, modTime time.Time) error {
+	return o.do(Op{Kind: "chtimes", Name: name}, func() error { return o.base.SetModTime(name, modTime) })
 }
 
 // SyncDir implements [FS].

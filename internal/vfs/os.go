@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,6 +63,11 @@ func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name
 
 // Stat implements [FS].
 func (osFS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+// SetModTime implements [FS].
+func (osFS) SetModTime(name string, modTime time.Time) error {
+	return os.Chtimes(name, time.Time{}, modTime)
+}
 
 // SyncDir implements [FS].
 func (osFS) SyncDir(name string) error {

@@ -13,6 +13,7 @@ package vfs
 import (
 	"io"
 	"io/fs"
+	"time"
 )
 
 // FS is a file system. All methods may be called from any goroutine. Errors
@@ -39,6 +40,8 @@ type FS interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	// Stat describes a file or directory.
 	Stat(name string) (fs.FileInfo, error)
+	// SetModTime sets when a file was last changed. Nobody relies on its being durable.
+	SetModTime(name string, modTime time.Time) error
 	// SyncDir makes the entries of a directory durable.
 	SyncDir(name string) error
 	// Lock takes an exclusive lock on a file, which is created when missing, until Close. It
