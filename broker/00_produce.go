@@ -33,11 +33,15 @@ import (
 // * Written by hand: records go from the frame to the log without a copy, and
 //   the frame is released before the flush is waited for.
 //
+// * Batches of transactions: see transactions_produce.go.
+//
 // KIPs:
-// * KIP-98: idempotent producers (v3); transactional ids are refused
+// * KIP-98: idempotent producers and transactions (v3)
 // * KIP-467: errors of single records (v8, none are reported singly)
 // * KIP-482: flexible (v9)
 // * KIP-516: topic ids (v13)
+// * KIP-890: TRANSACTION_ABORTABLE (v11); the broker puts partitions into
+//   transactions (v12)
 
 const produceVersionMin = 3
 
@@ -53,6 +57,8 @@ type produceTask struct {
 	count    int
 	awaited  atomic.Int32 // flushes that the answer waits for, and one for the appends
 	renderFn func(*wire.ResponseWriter) error
+	// joining are the parts that wait for the transaction coordinator.
+	joining []*producePart
 }
 
 type produceTopic struct {
@@ -68,6 +74,13 @@ type producePart struct {
 	err       error
 	log       *storage.Log // whose flush is awaited
 	flushedFn func(error)
+	// transactional requests only:
+	state   *topicState
+	records []byte
+	guard   storage.VerificationGuard
+	// where the transaction is to begin:
+	joining  *storage.Log
+	sequence int32
 }
 
 // producer tasks are pooled per node.
@@ -86,8 +99,11 @@ func (p *produceTasks) get(n *Node, r *wire.Request) *produceTask {
 func (p *produceTasks) put(t *produceTask) {
 	for _, part := range t.parts[:t.count] {
 		part.err, part.log = nil, nil
+		part.state, part.records, part.joining, part.guard = nil, nil, nil, storage.VerificationGuard{}
 	}
 	clear(t.topics)
+	clear(t.joining)
+	t.joining = t.joining[:0]
 	t.topics, t.count, t.request = t.topics[:0], 0, nil
 	p.pool.Put(t)
 }
@@ -147,12 +163,19 @@ func (t *produceTask) append(body []byte, flexible bool) error {
 			if !mayWriteTransactions && isTransactional(records) {
 				refused = kerr.TransactionalIDAuthorizationFailed
 			}
-			part.result, part.err = t.appendPart(part, state, records, transactionalID != nil, refused)
+			if transactionalID != nil {
+				part.state, part.records, part.err = state, records, refused
+			} else {
+				part.result, part.err = t.appendPart(part, state, records, refused)
+			}
 			t.topics[at].parts++
 		}
 		in.Tags()
 	}
 	in.Tags()
+	if transactionalID != nil && in.Err() == nil {
+		t.appendInTransaction(string(transactionalID))
+	}
 	return in.Err()
 }
 
@@ -199,29 +222,46 @@ func isTransactional(records []byte) bool {
 
 // appendPart checks what concerns the request and gives the batch to the log,
 // unless the client may not write it.
-func (t *produceTask) appendPart(part *producePart, state *topicState, records []byte, transactional bool, refused error) (storage.AppendResult, error) {
-	failed := storage.AppendResult{BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+func (t *produceTask) appendPart(part *producePart, state *topicState, records []byte, refused error) (storage.AppendResult, error) {
 	if refused != nil {
-		return failed, refused
+		return failedAppend(), refused
 	}
-	if err := t.refusal(state, records, transactional); err != nil {
-		return failed, err
+	log, err := t.logFor(part, state, records)
+	if err != nil {
+		return failedAppend(), err
+	}
+	return part.append(log, records, storage.AppendOptions{LeaderEpoch: log.LeaderEpoch()})
+}
+
+func failedAppend() storage.AppendResult {
+	return storage.AppendResult{BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+}
+
+// logFor returns the log that the batch is for, or why the request's form refuses it.
+func (t *produceTask) logFor(part *producePart, state *topicState, records []byte) (*storage.Log, error) {
+	if err := t.refusal(state, records); err != nil {
+		return nil, err
 	}
 	log, ok := state.log(part.partition)
 	if !ok {
-		return failed, kerr.UnknownTopicOrPartition
+		return nil, kerr.UnknownTopicOrPartition
 	}
 	if log == nil {
-		return failed, storage.ErrOffline
+		return nil, storage.ErrOffline
 	}
-	result, err := log.Append(records, storage.AppendOptions{LeaderEpoch: log.LeaderEpoch()})
+	return log, nil
+}
+
+func (p *producePart) append(log *storage.Log, records []byte, o storage.AppendOptions) (storage.AppendResult, error) {
+	result, err := log.Append(records, o)
 	if err != nil {
+		failed := failedAppend()
 		if refusedByContent(err) {
 			failed.LogStartOffset = log.LogStart()
 		}
 		return failed, err
 	}
-	part.log = log
+	p.log = log
 	return result, nil
 }
 
@@ -236,12 +276,10 @@ func refusedByContent(err error) bool {
 	return false
 }
 
-func (t *produceTask) refusal(state *topicState, records []byte, transactional bool) error {
+func (t *produceTask) refusal(state *topicState, records []byte) error {
 	switch {
 	case t.acks < -1 || t.acks > 1:
 		return kerr.InvalidRequiredAcks
-	case transactional:
-		return refuse(kerr.InvalidRequest, "This broker has no transactions.")
 	case state == nil && t.version >= 13:
 		return kerr.UnknownTopicID
 	case state == nil:

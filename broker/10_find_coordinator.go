@@ -13,9 +13,9 @@ import (
 // FindCoordinator: v0-6
 //
 // Behaviour:
-// * This node coordinates every group. __consumer_offsets is made when the
-//   first coordinator is looked for.
-// * Transactions and share groups have no coordinator: INVALID_REQUEST.
+// * This node coordinates every group and every transaction. __consumer_offsets
+//   and __transaction_state are made when the first coordinator is looked for.
+// * Share groups have no coordinator: INVALID_REQUEST.
 // * For who may describe the group or transactional id.
 //
 // KIPs:
@@ -24,6 +24,7 @@ import (
 // * KIP-699: several keys (v4)
 // * KIP-890 (v5), KIP-932 (v6): no change here
 
+// Types of coordinators.
 const (
 	coordinatorGroup       = 0
 	coordinatorTransaction = 1
@@ -62,11 +63,16 @@ func (n *Node) coordinatorFor(r *wire.Request, kind int8, key string) (kmsg.Find
 func (n *Node) coordinator(conn *wire.Conn, kind int8) (kmsg.FindCoordinatorResponseCoordinator, error) {
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
 	c.NodeID, c.Host, c.Port = -1, "", -1
-	if kind != coordinatorGroup {
-		return c, refuse(kerr.InvalidRequest, fmt.Sprintf("This broker has no coordinator of type %d: it has neither transactions nor share groups.", kind))
+	ensure, topic := n.ensureOffsetsTopic, offsetsTopic
+	switch kind {
+	case coordinatorGroup:
+	case coordinatorTransaction:
+		ensure, topic = n.ensureTransactionTopic, transactionTopic
+	default:
+		return c, refuse(kerr.InvalidRequest, fmt.Sprintf("This broker has no coordinator of type %d: it has no share groups.", kind))
 	}
-	if err := n.ensureOffsetsTopic(); err != nil {
-		n.log.Warn("offsets topic not created", "error", err)
+	if err := ensure(); err != nil {
+		n.log.Warn("coordinator's topic not created", "topic", topic, "error", err)
 		return c, kerr.CoordinatorNotAvailable
 	}
 	at, ok := endpointFor(n.meta.Image().Broker(n.cfg.NodeID), conn)

@@ -21,7 +21,6 @@ func (n *Node) apis() []wire.API {
 		{Key: int16(kmsg.CreateTopics), Min: 0, Max: 7, Serve: serve(n.createTopics)},
 		{Key: int16(kmsg.DeleteTopics), Min: 0, Max: 6, Serve: serve(n.deleteTopics)},
 		{Key: int16(kmsg.DeleteRecords), Min: 0, Max: 2, Serve: serve(n.deleteRecords)},
-		{Key: int16(kmsg.InitProducerID), Min: 0, Max: 5, Serve: serve(n.initProducerID)},
 		{Key: int16(kmsg.OffsetForLeaderEpoch), Min: 0, Max: 4, Serve: serve(n.offsetForLeaderEpoch)},
 		{Key: int16(kmsg.DescribeACLs), Min: 1, Max: 3, Serve: n.serveDescribeACLs},
 		{Key: int16(kmsg.CreateACLs), Min: 1, Max: 3, Serve: n.serveCreateACLs},
@@ -48,7 +47,7 @@ func (n *Node) apis() []wire.API {
 		{Key: int16(kmsg.RemoveRaftVoter), Min: 0, Max: 0, Serve: serve(n.removeRaftVoter)},
 		{Key: int16(kmsg.DescribeTopicPartitions), Min: 0, Max: 0, Serve: serve(n.describeTopicPartitions)},
 	}
-	all := slices.Concat(own, n.groupAPIs(), n.consumerGroupAPIs())
+	all := slices.Concat(own, n.groupAPIs(), n.consumerGroupAPIs(), n.transactionAPIs())
 	slices.SortFunc(all, func(a, b wire.API) int { return int(a.Key) - int(b.Key) })
 	return all
 }

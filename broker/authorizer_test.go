@@ -114,7 +114,14 @@ func authorizationRules(t *testing.T) map[int16]authorizationRule {
 	add(0, noCluster, &kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "nobody", Mechanism: 1}}}, grant{acl.Alter, cluster})
 	add(1, nil, &kmsg.SASLHandshakeRequest{Mechanism: "PLAIN"})
 	add(2, nil, &kmsg.SASLAuthenticateRequest{})
-	_ = noID
+	id := acl.TransactionalID("x")
+	add(3, noID, &kmsg.AddPartitionsToTxnRequest{TransactionalID: "x", Topics: []kmsg.AddPartitionsToTxnRequestTopic{{Topic: "t", Partitions: []int32{0}}}}, grant{acl.Write, id}, grant{acl.Write, topic})
+	add(4, noID, &kmsg.AddOffsetsToTxnRequest{TransactionalID: "x", Group: "g"}, grant{acl.Write, id}, grant{acl.Read, group})
+	add(5, noID, &kmsg.EndTxnRequest{TransactionalID: "x"}, grant{acl.Write, id})
+	add(1, noCluster, &kmsg.WriteTxnMarkersRequest{Markers: []kmsg.WriteTxnMarkersRequestMarker{{Topics: []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: "t", Partitions: []int32{0}}}}}}, grant{acl.Alter, cluster})
+	add(5, noID, &kmsg.TxnOffsetCommitRequest{TransactionalID: "x", Group: "g", Generation: -1, Topics: []kmsg.TxnOffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Offset: 1}}}}}, grant{acl.Write, id}, grant{acl.Read, group}, grant{acl.Read, topic})
+	add(0, noID, &kmsg.DescribeTransactionsRequest{TransactionalIDs: []string{"x"}}, grant{acl.Describe, id})
+	add(2, nil, &kmsg.ListTransactionsRequest{DurationFilterMillis: -1})
 	return rules
 }
 

@@ -92,8 +92,8 @@ func TestProduceErrors(t *testing.T) {
 	binary.BigEndian.PutUint32(zstd[17:], crc32.Checksum(zstd[21:], crc32.MakeTable(crc32.Castagnoli)))
 	partition := produceRequest("t", 1, good)
 	partition.Topics[0].Partitions[0].Partition = 7
-	transactional := produceRequest("t", -1, good)
-	transactional.TransactionID = new("tx")
+	transactional := bytes.Clone(good)
+	transactional[batchAttributesAt+1] = transactionalAttribute
 	tests := []struct {
 		name    string
 		version int16
@@ -112,7 +112,7 @@ func TestProduceErrors(t *testing.T) {
 		{"old message set", 13, produceRequest("t", 1, old), kerr.InvalidRecord},
 		{"zstd before it was there", 6, produceRequest("t", 1, zstd), kerr.UnsupportedCompressionType},
 		{"too large", 13, produceRequest("small", 1, buildBatch(t, nil, string(make([]byte, 100)))), kerr.MessageTooLarge},
-		{"transactional", 13, transactional, kerr.InvalidRequest},
+		{"transactional without an id", 13, produceRequest("t", -1, transactional), kerr.TransactionalIDAuthorizationFailed},
 	}
 	for _, tt := range tests {
 		got := produce(t, n, c, tt.version, tt.req)
@@ -183,11 +183,6 @@ func TestProducerIDsAreNeverGivenTwice(t *testing.T) {
 		}
 		dir = copyDir(t, dir) // as kill -9 leaves it
 		n = startNode(t, dir, testConfig())
-	}
-	transactional := kmsg.NewPtrInitProducerIDRequest()
-	transactional.TransactionalID = new("tx")
-	if got := request[*kmsg.InitProducerIDResponse](t, newClient(t, n), 5, transactional); got.ErrorCode != kerr.InvalidRequest.Code || got.ProducerID != -1 {
-		t.Errorf("transactional id: %+v", got)
 	}
 }
 

@@ -137,14 +137,16 @@ func (n *Node) groupsTopicDeleted(s *topicState) {
 	})
 }
 
-// runGroups serves until ctx ends. The coordinator ends first, so that members
-// that wait for a rebalance are answered and do not hold up the stop.
+// runGroups serves until ctx ends. The coordinators end first, so that members
+// that wait for a rebalance, and producers that wait for a transaction, are
+// answered and do not hold up the stop.
 func (n *Node) runGroups(ctx context.Context) error {
+	closeAll := func() error { return errors.Join(n.transactions.Close(), n.groups.Close()) }
 	ended := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { ended <- n.groups.Close() })
+	stop := context.AfterFunc(ctx, func() { ended <- closeAll() })
 	err := n.server.Run(ctx)
 	if stop() {
-		return errors.Join(err, n.groups.Close())
+		return errors.Join(err, closeAll())
 	}
 	return errors.Join(err, <-ended)
 }

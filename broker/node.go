@@ -18,6 +18,7 @@ import (
 	"github.com/millrace/millrace/broker/groups"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/transactions"
 	"github.com/millrace/millrace/broker/wire"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/vfs"
@@ -55,6 +56,7 @@ type Node struct {
 	topics         *topicTable
 	configs        *configTables
 	groups         *groups.Coordinator
+	transactions   *transactions.Coordinator
 	ids            producerIDs
 	authorizer     *acl.Authorizer // nil when none is configured
 	denials        *denials
@@ -158,6 +160,7 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 	if err := n.openGroups(reg); err != nil {
 		return err
 	}
+	n.openTransactions(reg)
 	n.advertisedAPIs = n.apis()
 	n.server, err = wire.NewServer(wire.Config{
 		Listeners: n.wireListeners(), APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
@@ -279,6 +282,8 @@ func validateConfig(cfg configs.Broker) error {
 		return fmt.Errorf("broker.offsets_partitions is %d: it must be at least 1", cfg.OffsetsPartitions)
 	case cfg.DiskReserve < 0:
 		return fmt.Errorf("broker.disk_reserve is %s: it must not be negative", cfg.DiskReserve)
+	case cfg.TransactionsPartitions < 1:
+		return fmt.Errorf("broker.transactions_partitions is %d: it must be at least 1", cfg.TransactionsPartitions)
 	case cfg.NodeID < 0:
 		return fmt.Errorf("broker.node_id is %d: it must not be negative", cfg.NodeID)
 	case cfg.ConnectionsMax < 1:

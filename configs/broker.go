@@ -85,6 +85,15 @@ type Broker struct {
 	OffsetMetadataMax Size `yaml:"offset_metadata_max"`
 	// Cleaner compacts the logs of topics with cleanup.policy=compact.
 	Cleaner Cleaner `yaml:"cleaner"`
+	// TransactionsPartitions is the number of partitions of __transaction_state,
+	// used when that topic is created (transaction.state.log.num.partitions).
+	TransactionsPartitions int32 `yaml:"transactions_partitions" min:"1"`
+	// TransactionTimeoutMax is the longest transaction timeout that a producer
+	// may ask for (transaction.max.timeout.ms).
+	TransactionTimeoutMax Duration `yaml:"transaction_timeout_max" min:"1s"`
+	// TransactionalIDExpiration is how long a transactional id without a
+	// transaction is remembered (transactional.id.expiration.ms).
+	TransactionalIDExpiration Duration `yaml:"transactional_id_expiration" min:"1s"`
 	// Authorizer decides what clients may do.
 	Authorizer Authorizer `yaml:"authorizer"`
 }

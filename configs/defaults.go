@@ -62,6 +62,9 @@ func defaultBroker() Broker {
 		OffsetsRetention:           7 * day,
 		OffsetMetadataMax:          4 << 10,
 		Cleaner:                    Cleaner{Threads: 1, Memory: 128 << 20, Backoff: 15 * second},
+		TransactionsPartitions:     16,
+		TransactionTimeoutMax:      15 * minute,
+		TransactionalIDExpiration:  7 * day,
 	}
 }
 

@@ -40,6 +40,7 @@ type Options struct {
 // Log is what a shard needs of its partition; [storage.Log] has it.
 type Log interface {
 	Append(batches []byte, o storage.AppendOptions) (storage.AppendResult, error)
+	AppendMarker(m storage.Marker) (storage.AppendResult, error)
 	OnFlushed(offset int64, fn func(error))
 	Read(startOffset int64, maxBytes int, o storage.ReadOptions) (storage.ReadResult, error)
 	LogStart() int64

@@ -46,6 +46,20 @@ func (l *fakeLog) Append(batches []byte, _ storage.AppendOptions) (storage.Appen
 	return storage.AppendResult{BaseOffset: base, LastOffset: l.end() - 1}, nil
 }
 
+func (l *fakeLog) AppendMarker(m storage.Marker) (storage.AppendResult, error) {
+	kind := byte(0)
+	if m.Commit {
+		kind = 1
+	}
+	raw, err := batch.Build(batch.Options{
+		Producer: &batch.Producer{ID: m.ProducerID, Epoch: m.ProducerEpoch, Sequence: -1}, Transactional: true, Control: true,
+	}, []batch.Record{{Key: []byte{0, 0, 0, kind}, Value: make([]byte, 6)}})
+	if err != nil {
+		return storage.AppendResult{}, err
+	}
+	return l.Append(raw, storage.AppendOptions{Origin: storage.OriginCoordinator})
+}
+
 func (l *fakeLog) end() int64 {
 	if len(l.ends) == 0 {
 		return 0

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/groups/core"
+	"github.com/millrace/millrace/broker/storage"
 )
 
 // op is one thing for a shard to do: a request, or a control operation.
@@ -22,6 +23,11 @@ type op struct {
 	reply   func(kmsg.Response)
 	// authorized says which topics the client may describe; nil is all.
 	authorized func(topic string) bool
+	// guard goes with a TxnOffsetCommit.
+	guard storage.VerificationGuard
+	// marker ends a transaction; marked is told when it is durable.
+	marker *storage.Marker
+	marked func(error)
 	// gone says which topics were deleted.
 	gone func(name string, id [16]byte) bool
 	// flushError is why records that were appended never became durable.
@@ -260,6 +266,9 @@ func (sh *shard) handle(o op) error {
 		if o.life == sh.life {
 			return o.flushError
 		}
+	case o.marker != nil:
+		sh.appendPending()
+		sh.endTransaction(*o.marker, o.marked)
 	case o.gone != nil:
 		sh.appendPending()
 		sh.emit(sh.state.DeleteTopics(nowMs, o.gone))
@@ -275,6 +284,10 @@ func (sh *shard) request(o op, nowMs int64) {
 	_, commit := o.request.(*kmsg.OffsetCommitRequest)
 	if !commit && !beats(o.request) {
 		sh.appendPending()
+	}
+	if req, ok := o.request.(*kmsg.TxnOffsetCommitRequest); ok {
+		sh.commitInTransaction(o, req)
+		return
 	}
 	sh.token++
 	sh.waiting[sh.token] = o
@@ -321,7 +334,10 @@ func (sh *shard) appendPending() {
 // refuse answers operations that will not be handled.
 func (sh *shard) refuse(ops []op, code int16) {
 	for _, o := range ops {
-		if o.reply != nil {
+		switch {
+		case o.marker != nil:
+			o.marked(kerr.ErrorForCode(code))
+		case o.reply != nil:
 			o.reply(core.ErrorResponse(o.request, code))
 		}
 	}

@@ -50,6 +50,10 @@ func versionRanges(key int16) string {
 		return "ProducerID 3-; ProducerEpoch 3-"
 	case 23: // OffsetForLeaderEpoch
 		return "ReplicaID 3-; Topics.Partitions.CurrentLeaderEpoch 2-"
+	case 24: // AddPartitionsToTxn
+		return "TransactionalID 0-3; ProducerID 0-3; ProducerEpoch 0-3; Topics 0-3; Transactions 4-"
+	case 27: // WriteTxnMarkers
+		return "Markers.TransactionVersion 2-"
 	case 28: // TxnOffsetCommit
 		return "Generation 3-; MemberID 3-; InstanceID 3-; Topics.Topic 0-5; Topics.TopicID 6-; Topics.Partitions.LeaderEpoch 2-"
 	case 29: // DescribeAcls

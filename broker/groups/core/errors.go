@@ -28,6 +28,8 @@ func ErrorResponse(request kmsg.Request, code int16) kmsg.Response {
 		return r
 	case *kmsg.OffsetCommitRequest:
 		return commitError(req, code)
+	case *kmsg.TxnOffsetCommitRequest:
+		return txnCommitError(req, code)
 	case *kmsg.OffsetFetchRequest:
 		return fetchError(req, code)
 	case *kmsg.OffsetDeleteRequest:
@@ -129,6 +131,14 @@ func WithError(response kmsg.Response, code int16) kmsg.Response {
 	case *kmsg.LeaveGroupResponse:
 		r.ErrorCode, r.Members = code, []kmsg.LeaveGroupResponseMember{}
 	case *kmsg.OffsetCommitResponse:
+		for i := range r.Topics {
+			for j := range r.Topics[i].Partitions {
+				if p := &r.Topics[i].Partitions[j]; p.ErrorCode == 0 {
+					p.ErrorCode = commitCode(code)
+				}
+			}
+		}
+	case *kmsg.TxnOffsetCommitResponse:
 		for i := range r.Topics {
 			for j := range r.Topics[i].Partitions {
 				if p := &r.Topics[i].Partitions[j]; p.ErrorCode == 0 {

@@ -11,7 +11,7 @@ func (s *Shard) expireOffsets() {
 	for _, id := range s.groupIDs() {
 		g := s.groups[id]
 		expired := s.expiry(g)
-		if expired == nil {
+		if expired == nil || s.open.groups[id] > 0 {
 			continue
 		}
 		left := 0
@@ -84,6 +84,11 @@ func (s *Shard) DeleteTopics(nowMs int64, gone func(name string, id [16]byte) bo
 				if gone(topic, g.offsets[topic][p].topicID) {
 					s.write(offsetTombstone(id, topic, p))
 				}
+			}
+		}
+		for _, pending := range s.open.of(id) {
+			if _, ok := g.offsets[pending.topic][pending.partition]; !ok && gone(pending.topic, s.open.topicID(pending)) {
+				s.write(offsetTombstone(id, pending.topic, pending.partition))
 			}
 		}
 	}

@@ -24,6 +24,8 @@ type offset struct {
 	// expireMs is when it ends by the client's own wish (OffsetCommit v2 to v4); -1 without one.
 	expireMs int64
 	topicID  [16]byte
+	// position orders the commits of the log.
+	position int64
 }
 
 // offsetCommit handles OffsetCommit (8), versions 0 to 9.
@@ -118,7 +120,7 @@ func (s *Shard) offsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchRespo
 		to := kmsg.NewOffsetFetchResponseGroup()
 		to.Group, to.Topics = g.Group, []kmsg.OffsetFetchResponseGroupTopic{}
 		if to.ErrorCode = s.checkFetch(g); to.ErrorCode == 0 {
-			to.Topics = s.fetchGroup(g.Group, g.Topics)
+			to.Topics = s.fetchGroup(g.Group, g.Topics, req.RequireStable)
 		}
 		r.Groups = append(r.Groups, to)
 	}
@@ -135,7 +137,7 @@ func (s *Shard) fetchSingle(req *kmsg.OffsetFetchRequest) []kmsg.OffsetFetchResp
 		wanted = []kmsg.OffsetFetchRequestGroupTopic{}
 	}
 	topics := []kmsg.OffsetFetchResponseTopic{}
-	for _, t := range s.fetchGroup(req.Group, wanted) {
+	for _, t := range s.fetchGroup(req.Group, wanted, req.RequireStable) {
 		to := kmsg.NewOffsetFetchResponseTopic()
 		to.Topic, to.Partitions = t.Topic, make([]kmsg.OffsetFetchResponseTopicPartition, 0, len(t.Partitions))
 		for _, p := range t.Partitions {
@@ -146,8 +148,10 @@ func (s *Shard) fetchSingle(req *kmsg.OffsetFetchRequest) []kmsg.OffsetFetchResp
 	return topics
 }
 
-// fetchGroup returns the offsets of the wanted topics; nil wants all.
-func (s *Shard) fetchGroup(id string, wanted []kmsg.OffsetFetchRequestGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
+// fetchGroup returns the offsets of the wanted topics; nil wants all. Where
+// stable ones are required (KIP-447), a partition whose offset an open
+// transaction is about to change has UNSTABLE_OFFSET_COMMIT.
+func (s *Shard) fetchGroup(id string, wanted []kmsg.OffsetFetchRequestGroupTopic, stable bool) []kmsg.OffsetFetchResponseGroupTopic {
 	var offsets map[string]map[int32]offset
 	if g := s.groups[id]; g != nil {
 		offsets = g.offsets
@@ -166,7 +170,9 @@ func (s *Shard) fetchGroup(id string, wanted []kmsg.OffsetFetchRequestGroupTopic
 		for _, p := range t.Partitions {
 			one := kmsg.NewOffsetFetchResponseGroupTopicPartition()
 			one.Partition, one.Offset, one.LeaderEpoch, one.Metadata = p, -1, -1, new("")
-			if o, ok := offsets[t.Topic][p]; ok {
+			if stable && s.open.pending[offsetID{id, t.Topic, p}] > 0 {
+				one.ErrorCode = kerr.UnstableOffsetCommit.Code
+			} else if o, ok := offsets[t.Topic][p]; ok {
 				one.Offset, one.LeaderEpoch, one.Metadata = o.offset, o.leaderEpoch, new(o.metadata)
 			}
 			to.Partitions = append(to.Partitions, one)
@@ -201,7 +207,7 @@ func (s *Shard) offsetDelete(req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteRe
 			one.Partition = p.Partition
 			if subscribed {
 				one.ErrorCode = kerr.GroupSubscribedToTopic.Code
-			} else if _, ok := g.offsets[t.Topic][p.Partition]; ok {
+			} else if _, ok := g.offsets[t.Topic][p.Partition]; ok || s.open.pending[offsetID{g.id, t.Topic, p.Partition}] > 0 {
 				s.write(offsetTombstone(g.id, t.Topic, p.Partition))
 			}
 			to.Partitions = append(to.Partitions, one)
@@ -238,6 +244,11 @@ func (s *Shard) writeDeletion(g *group) {
 	for _, topic := range slices.Sorted(maps.Keys(g.offsets)) {
 		for _, p := range slices.Sorted(maps.Keys(g.offsets[topic])) {
 			s.write(offsetTombstone(g.id, topic, p))
+		}
+	}
+	for _, id := range s.open.of(g.id) {
+		if _, ok := g.offsets[id.topic][id.partition]; !ok {
+			s.write(offsetTombstone(g.id, id.topic, id.partition))
 		}
 	}
 	s.writeGroupGone(g)

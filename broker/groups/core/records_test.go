@@ -95,16 +95,27 @@ func TestReplayOfTransactions(t *testing.T) {
 	}
 	commit(1, 10)
 	commit(2, 20)
-	if s.groups["g"] != nil {
+	if s.groups["g"].offsetCount() != 0 {
 		t.Error("an open transaction is visible")
 	}
 	s.ReplayMarker(2, false)
-	if s.groups["g"] != nil {
+	if s.groups["g"].offsetCount() != 0 {
 		t.Error("an aborted transaction is visible")
 	}
 	s.ReplayMarker(1, true)
 	if got := s.groups["g"].offsets["t"][0].offset; got != 10 {
 		t.Errorf("the committed transaction left offset %d", got)
+	}
+	commit(3, 30)
+	if err := s.Replay(offsetRecord("g", "t", 0, offset{offset: 40, expireMs: -1}).Key, offsetRecord("g", "t", 0, offset{offset: 40, expireMs: -1}).Value); err != nil {
+		t.Fatal(err)
+	}
+	s.ReplayMarker(3, true)
+	if got := s.groups["g"].offsets["t"][0].offset; got != 40 {
+		t.Errorf("a commit that came before the marker was replaced by %d", got)
+	}
+	if len(s.open.producers)+len(s.open.pending)+len(s.open.groups) != 0 {
+		t.Errorf("something of decided transactions is left: %+v", s.open)
 	}
 }
 

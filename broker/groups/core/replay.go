@@ -51,27 +51,6 @@ func (s *Shard) Replay(key, value []byte) error {
 	return nil
 }
 
-// ReplayTransactional keeps a record of an open transaction aside (TxnOffsetCommit)
-// until [Shard.ReplayMarker] decides about it.
-func (s *Shard) ReplayTransactional(producerID int64, key, value []byte) error {
-	c, err := decode(key, value)
-	if err != nil {
-		return err
-	}
-	s.transactions[producerID] = append(s.transactions[producerID], c)
-	return nil
-}
-
-// ReplayMarker ends the transaction of a producer.
-func (s *Shard) ReplayMarker(producerID int64, commit bool) {
-	if commit {
-		for _, c := range s.transactions[producerID] {
-			s.apply(c)
-		}
-	}
-	delete(s.transactions, producerID)
-}
-
 // Loaded ends the replay: sessions of the members found begin now, and offsets
 // are looked through for old ones from now on.
 func (s *Shard) Loaded(nowMs int64) {
@@ -93,12 +72,9 @@ func (s *Shard) Loaded(nowMs int64) {
 func (s *Shard) apply(c change) {
 	switch c.kind {
 	case changeOffset:
-		g := s.groupOf(c.group)
-		if g.offsets[c.topic] == nil {
-			g.offsets[c.topic] = map[int32]offset{}
-		}
-		g.offsets[c.topic][c.partition] = c.offset
+		s.applyOffset(c, s.nextPosition())
 	case changeOffsetGone:
+		s.open.drop(offsetID{c.group, c.topic, c.partition})
 		if g := s.groups[c.group]; g != nil {
 			delete(g.offsets[c.topic], c.partition)
 			if len(g.offsets[c.topic]) == 0 {

@@ -87,8 +87,9 @@ type Shard struct {
 	nowMs int64
 	out   Output
 
-	// transactions holds offsets of open transactions while a log is replayed.
-	transactions map[int64][]change
+	open openTransactions
+	// position counts commits in the order of the log.
+	position int64
 }
 
 // New returns a shard without groups. random makes member ids; its seed must
@@ -98,7 +99,7 @@ func New(cfg Config, random *rand.Rand, image Image) *Shard {
 	if image == nil {
 		image = noImage{}
 	}
-	return &Shard{cfg: cfg, random: random, image: image, groups: map[string]*group{}, transactions: map[int64][]change{}}
+	return &Shard{cfg: cfg, random: random, image: image, groups: map[string]*group{}, open: newOpenTransactions()}
 }
 
 // Step handles one request. A request of another API than those of groups is
@@ -116,6 +117,8 @@ func (s *Shard) Step(in Input) Output {
 		s.reply(in.Token, s.leaveGroup(req))
 	case *kmsg.OffsetCommitRequest:
 		s.reply(in.Token, s.offsetCommit(in, req))
+	case *kmsg.TxnOffsetCommitRequest:
+		s.reply(in.Token, s.txnOffsetCommit(in, req))
 	case *kmsg.OffsetFetchRequest:
 		s.reply(in.Token, s.offsetFetch(req))
 	case *kmsg.OffsetDeleteRequest:
@@ -174,7 +177,7 @@ func (s *Shard) Drop(code int16) []Reply {
 		}
 	}
 	s.groups, s.timers = map[string]*group{}, timers{}
-	s.transactions = map[int64][]change{}
+	s.open = newOpenTransactions()
 	return s.end().Replies
 }
 
@@ -230,7 +233,7 @@ func (s *Shard) forgetIfIdle(g *group) {
 	if g.consumer != nil || g.consumerLeft || g.persisted {
 		return
 	}
-	if g.state == Empty && len(g.members) == 0 && len(g.pending) == 0 && g.offsetCount() == 0 {
+	if g.state == Empty && len(g.members) == 0 && len(g.pending) == 0 && g.offsetCount() == 0 && s.open.groups[g.id] == 0 {
 		s.removeGroup(g)
 	}
 }

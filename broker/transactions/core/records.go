@@ -1,0 +1,115 @@
+package core
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Versions of the record schemas that are written: what Apache Kafka 4.1
+// writes under transaction.version 1 and later.
+const (
+	keyVersion   = 0
+	valueVersion = 1
+)
+
+// Record is one record of __transaction_state; a nil Value is a tombstone.
+type Record struct {
+	Key, Value []byte
+	id         string
+	after      *transaction // nil removes the id
+}
+
+func recordOf(id string, t transaction) Record {
+	v := kmsg.NewTxnMetadataValue()
+	v.Version = valueVersion
+	v.ProducerID, v.ProducerEpoch, v.TimeoutMillis = t.producerID, t.epoch, t.timeoutMs
+	v.State, v.LastUpdateTimestamp, v.StartTimestamp = kmsg.TransactionState(t.state), t.updatedMs, t.startMs
+	v.NextProducerID, v.ClientTransactionVersion = t.nextProducerID, t.version
+	if t.previousProducerID != t.producerID {
+		v.PreviousProducerID = t.previousProducerID // it tells a repeated EndTxn from a wrong one
+	}
+	if t.state != Empty { // null for Empty, as in Kafka
+		v.Topics = topicsOf(t.partitions)
+	}
+	return Record{Key: keyOf(id), Value: v.AppendTo(nil), id: id, after: &t}
+}
+
+func keyOf(id string) []byte {
+	k := kmsg.TxnMetadataKey{Version: keyVersion, TransactionalID: id}
+	return k.AppendTo(nil)
+}
+
+func tombstone(id string) Record { return Record{Key: keyOf(id), id: id} }
+
+// topicsOf groups sorted partitions by topic.
+func topicsOf(partitions []Partition) []kmsg.TxnMetadataValueTopic {
+	topics := []kmsg.TxnMetadataValueTopic{}
+	for _, p := range partitions {
+		if n := len(topics); n == 0 || topics[n-1].Topic != p.Topic {
+			t := kmsg.NewTxnMetadataValueTopic()
+			t.Topic = p.Topic
+			topics = append(topics, t)
+		}
+		last := &topics[len(topics)-1]
+		last.Partitions = append(last.Partitions, p.Partition)
+	}
+	return topics
+}
+
+// decode reads a record of the log. A key of a version that is not known gives ok false.
+func decode(key, value []byte) (r Record, ok bool, err error) {
+	if len(key) < 2 {
+		return r, false, fmt.Errorf("a key of __transaction_state has %d bytes: its version takes two", len(key))
+	}
+	if binary.BigEndian.Uint16(key) != keyVersion {
+		return r, false, nil
+	}
+	var k kmsg.TxnMetadataKey
+	if err := k.ReadFrom(key); err != nil {
+		return r, false, fmt.Errorf("decode TransactionLogKey: %w", err)
+	}
+	r.id = k.TransactionalID
+	if value == nil {
+		return r, true, nil
+	}
+	t, err := decodeValue(value)
+	if err != nil {
+		return r, false, fmt.Errorf("decode TransactionLogValue of %q: %w", r.id, err)
+	}
+	r.after = &t
+	return r, true, nil
+}
+
+func decodeValue(value []byte) (transaction, error) {
+	if len(value) < 2 {
+		return transaction{}, fmt.Errorf("%d bytes: the version takes two", len(value))
+	}
+	if v := binary.BigEndian.Uint16(value); v > valueVersion {
+		return transaction{}, fmt.Errorf("version %d is newer than %d", v, valueVersion)
+	}
+	v := kmsg.NewTxnMetadataValue()
+	if err := v.ReadFrom(value); err != nil {
+		return transaction{}, err
+	}
+	t := newTransaction(v.ProducerID, v.TimeoutMillis)
+	t.epoch, t.state = v.ProducerEpoch, State(v.State)
+	t.previousProducerID, t.nextProducerID, t.version = v.PreviousProducerID, v.NextProducerID, v.ClientTransactionVersion
+	t.startMs, t.updatedMs = v.StartTimestamp, v.LastUpdateTimestamp
+	for _, topic := range v.Topics {
+		for _, p := range topic.Partitions {
+			t.partitions = append(t.partitions, Partition{topic.Topic, p})
+		}
+	}
+	slices.SortFunc(t.partitions, comparePartitions)
+	t.partitions = slices.Compact(t.partitions)
+	if t.state < Empty || t.state > CompleteAbort {
+		return t, fmt.Errorf("state %d (%s) is never written", v.State, t.state)
+	}
+	if t.producerID < 0 || t.epoch < 0 {
+		return t, fmt.Errorf("producer id %d, epoch %d", t.producerID, t.epoch)
+	}
+	return t, nil
+}

@@ -1,0 +1,84 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func txnClient(t *testing.T, n *testNode, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(n.Addr()), kgo.RetryTimeout(20 * time.Second)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// readCommitted returns what a consumer with read_committed sees of a topic
+// until it has seen the record that a last, plain producer writes to each partition.
+func readCommitted(t *testing.T, n *testNode, topic string, partitions int32) []string {
+	t.Helper()
+	end := txnClient(t, n, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for p := range partitions {
+		if err := end.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: p, Value: []byte("end")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := txnClient(t, n, kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var values []string
+	for ends := int32(0); ends < partitions; {
+		fetches := c.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatalf("after %d values: %v", len(values), err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if string(r.Value) == "end" {
+				ends++
+				return
+			}
+			values = append(values, string(r.Value))
+		})
+	}
+	return values
+}
+
+// TestTransactionsOfFranzGo commits and aborts transactions in turn: a reader
+// of committed records sees those of the first kind and no other.
+func TestTransactionsOfFranzGo(t *testing.T) {
+	n := startNode(t, t.TempDir(), testConfig())
+	createTopic(t, n, "orders", 3, nil)
+	c := txnClient(t, n, kgo.TransactionalID("t1"), kgo.DefaultProduceTopic("orders"))
+	want := 0
+	for i := range 20 {
+		if err := c.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		for j := range 10 {
+			c.Produce(t.Context(), &kgo.Record{Key: fmt.Append(nil, j), Value: fmt.Appendf(nil, "%d-%d", i, j)}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if err := c.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		commit := kgo.TransactionEndTry(i%2 == 0)
+		if commit {
+			want += 10
+		}
+		if err := c.EndTransaction(t.Context(), commit); err != nil {
+			t.Fatalf("end of transaction %d: %v", i, err)
+		}
+	}
+	if got := readCommitted(t, n, "orders", 3); len(got) != want {
+		t.Errorf("%d committed records are read, %d were committed", len(got), want)
+	}
+}
