@@ -60,6 +60,8 @@ type ImportReport struct {
 	Bytes         int64 `json:"bytes"`
 	Configs       int   `json:"configs"`
 	ACLs          int   `json:"acls"`
+	// Users are SCRAM credentials.
+	Users int `json:"users"`
 	// Cut are the torn ends of logs, which were never acknowledged by a sync.
 	Cut []kafkadir.Finding `json:"cut"`
 	// Gaps are what is missing or damaged.

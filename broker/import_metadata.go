@@ -142,9 +142,14 @@ func (m *importer) features() {
 	}
 }
 
-// security takes access control entries; the report names what else there is.
+// scramMechanisms are the codes that Kafka has for the mechanisms (KIP-554).
+func scramMechanisms() map[int8]string {
+	return map[int8]string{1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
+}
+
+// security takes users and access control entries; the report names what else there is.
 func (m *importer) security() {
-	m.plan.Report.ACLs = len(m.image.ACLs())
+	m.plan.Report.Users, m.plan.Report.ACLs = 0, len(m.image.ACLs())
 	for _, e := range m.image.ACLs() {
 		m.add(&metadata.ACLRecord{ID: metadata.TopicID(e.ID), ACL: metadata.ACL{
 			ResourceType: acl.ResourceType(e.ResourceType), Name: e.ResourceName, PatternType: acl.PatternType(e.PatternType),
@@ -152,7 +157,15 @@ func (m *importer) security() {
 		}})
 	}
 	for _, c := range m.image.ScramCredentials() {
-		m.skip("user "+c.Name, "its SCRAM credential")
+		mechanism, ok := scramMechanisms()[c.Mechanism]
+		if !ok {
+			m.skip("user "+c.Name, "its SCRAM credential of mechanism %d", c.Mechanism)
+			continue
+		}
+		m.plan.Report.Users++
+		m.add(&metadata.UserScramRecord{ScramCredential: metadata.ScramCredential{
+			User: c.Name, Mechanism: mechanism, Iterations: int(c.Iterations), Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey,
+		}})
 	}
 	for _, q := range m.image.Quotas() {
 		m.skip("quota "+q.Key, "of %s: there are no quotas here", q.EntityString())

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,10 +36,10 @@ type clusterView struct {
 
 func viewCluster(t *testing.T, bootstrap string) clusterView {
 	t.Helper()
-	c := clientOf(t, bootstrap)
+	c := clientTo(t, bootstrap)
 	admin := kadm.NewClient(c)
 	v := clusterView{topics: map[string]string{}, records: map[string][]string{}, ends: map[string]string{}, committed: map[string]string{}}
-	topics := must(admin.ListTopics(t.Context()))(t)
+	topics := must(admin.ListTopicsWithInternal(t.Context()))(t)
 	configs := must(admin.DescribeTopicConfigs(t.Context(), topics.Names()...))(t)
 	for _, topic := range topics.Sorted() {
 		v.topics[topic.Topic] = fmt.Sprintf("%s %d", topic.ID, len(topic.Partitions))
@@ -91,7 +92,7 @@ func (v *clusterView) read(t *testing.T, bootstrap string, starts kadm.ListedOff
 			from[topic][p] = kgo.NewOffset().At(start.Offset)
 		}
 	}
-	c := clientOf(t, bootstrap, kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	c := clientTo(t, bootstrap, kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for len(last) > 0 {
@@ -113,7 +114,7 @@ func (v *clusterView) read(t *testing.T, bootstrap string, starts kadm.ListedOff
 	}
 }
 
-func clientOf(t *testing.T, bootstrap string, opts ...kgo.Opt) *kgo.Client {
+func clientTo(t *testing.T, bootstrap string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(bootstrap)}, opts...)...)
 	if err != nil {
@@ -131,6 +132,17 @@ func must[T any](v T, err error) func(t *testing.T) T {
 			t.Fatal(err)
 		}
 		return v
+	}
+}
+
+// without takes the configs of topics away that the report says were not taken.
+func (v clusterView) without(notTaken []kafkadir.Finding) {
+	for _, f := range notTaken {
+		topic, ok := strings.CutPrefix(f.What, "topic ")
+		config, _, ok2 := strings.Cut(strings.TrimPrefix(f.Why, "config "), ":")
+		if ok && ok2 {
+			v.topics[topic] = strings.Replace(v.topics[topic], " "+config, "", 1)
+		}
 	}
 }
 
@@ -164,7 +176,7 @@ func compareMaps(t *testing.T, what string, was, is map[string]string) {
 // transactional producers, segments, deleted records, groups, configs.
 func fillCluster(t *testing.T, bootstrap, run string) {
 	t.Helper()
-	admin := kadm.NewClient(clientOf(t, bootstrap))
+	admin := kadm.NewClient(clientTo(t, bootstrap))
 	for name, codec := range map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 	} {
@@ -172,9 +184,9 @@ func fillCluster(t *testing.T, bootstrap, run string) {
 		if resp, err := admin.CreateTopic(t.Context(), 2, 1, map[string]*string{"segment.bytes": new("1048576"), "retention.ms": new("-1")}, topic); err != nil && run == "1" {
 			t.Fatal(err, resp.Err)
 		}
-		c := clientOf(t, bootstrap, kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+		c := clientTo(t, bootstrap, kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 		var records []*kgo.Record
-		for i := range 2000 {
+		for i := range 6000 {
 			r := &kgo.Record{Topic: topic, Key: fmt.Append(nil, run, i), Value: bytes.Repeat(fmt.Append(nil, i), 200), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte(run)}}}
 			if i%7 == 0 {
 				r.Value = nil
@@ -190,7 +202,7 @@ func fillCluster(t *testing.T, bootstrap, run string) {
 
 func fillGroups(t *testing.T, bootstrap, run string) {
 	t.Helper()
-	c := clientOf(t, bootstrap, kgo.ConsumerGroup("group"+run), kgo.ConsumeTopics("move.zstd", "move.lz4"), kgo.DisableAutoCommit())
+	c := clientTo(t, bootstrap, kgo.ConsumerGroup("group"+run), kgo.ConsumeTopics("move.zstd", "move.lz4"), kgo.DisableAutoCommit())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c.PollRecords(ctx, 100)
@@ -201,7 +213,7 @@ func fillGroups(t *testing.T, bootstrap, run string) {
 	// A group that no consumer has joined, with metadata.
 	var offsets kadm.Offsets
 	offsets.Add(kadm.Offset{Topic: "move.none", Partition: 1, At: 17, LeaderEpoch: -1, Metadata: "by hand " + run})
-	if err := kadm.NewClient(clientOf(t, bootstrap)).CommitAllOffsets(t.Context(), "simple"+run, offsets); err != nil {
+	if err := kadm.NewClient(clientTo(t, bootstrap)).CommitAllOffsets(t.Context(), "simple"+run, offsets); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -210,7 +222,7 @@ func fillGroups(t *testing.T, bootstrap, run string) {
 func fillTransactions(t *testing.T, bootstrap, run string) {
 	t.Helper()
 	for _, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort} {
-		c := clientOf(t, bootstrap, kgo.TransactionalID(fmt.Sprintf("txn-%s-%v", run, end)))
+		c := clientTo(t, bootstrap, kgo.TransactionalID(fmt.Sprintf("txn-%s-%v", run, end)))
 		if err := c.BeginTransaction(); err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +241,7 @@ func deleteFirst(t *testing.T, bootstrap string) {
 	t.Helper()
 	var offsets kadm.Offsets
 	offsets.Add(kadm.Offset{Topic: "move.gzip", Partition: 0, At: 123})
-	resp, err := kadm.NewClient(clientOf(t, bootstrap)).DeleteRecords(t.Context(), offsets)
+	resp, err := kadm.NewClient(clientTo(t, bootstrap)).DeleteRecords(t.Context(), offsets)
 	if err := errors.Join(err, resp.Error()); err != nil {
 		t.Fatal(err)
 	}
@@ -264,9 +276,98 @@ func TestMoveFromApacheKafkaAndBack(t *testing.T) {
 	if !report.CleanShutdown || len(report.Gaps)+len(report.Cut) > 0 {
 		t.Errorf("report %+v", report)
 	}
+	before.without(report.NotTaken)
 	before.compare(t, viewCluster(t, n.Addr()))
+
+	fillCluster(t, n.Addr(), "2")
+	after := viewCluster(t, n.Addr())
 	n.stop()
-	if err := os.RemoveAll(filepath.Join(dir, "node")); err != nil {
+	if err := os.RemoveAll(kafka.LogDir); err != nil {
+		t.Fatal(err)
+	}
+	exported, err := ExportKafka(t.Context(), ExportOptions{Dir: filepath.Join(dir, "node"), To: kafka.LogDir, Mode: kafkadir.Link})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exported.Topics != len(after.topics) || exported.Partitions != len(after.ends) {
+		t.Errorf("exported %+v", exported)
+	}
+	kafka.Start()
+	after.compare(t, viewCluster(t, kafka.Bootstrap))
+	if log := kafka.Log(); strings.Contains(log, "ERROR") || strings.Contains(log, "orrupt") || strings.Contains(log, "ebuilding") {
+		t.Errorf("Kafka found something wrong:\n%s", log)
+	}
+	fillCluster(t, kafka.Bootstrap, "3")
+	fillTransactions(t, kafka.Bootstrap, "3")
+	kafka.Stop(t)
+}
+
+// TestImportAfterAKill takes over what a killed Kafka leaves, with a torn end
+// of a log, by hard links, and lets Kafka go on with the source afterwards.
+func TestImportAfterAKill(t *testing.T) {
+	kafka := peers.Kafka(t, peers.KafkaProperties("log.segment.bytes=1048576", "log.cleaner.backoff.ms=100", "log.cleaner.min.cleanable.ratio=0.01"))
+	fillCluster(t, kafka.Bootstrap, "1")
+	fillTransactions(t, kafka.Bootstrap, "1")
+	before := viewCluster(t, kafka.Bootstrap)
+	kafka.Kill()
+	torn := newestSegment(t, filepath.Join(kafka.LogDir, "move.none-1"))
+	appendTo(t, torn, bytes.Repeat([]byte("torn"), 100))
+	source := treeOf(t, kafka.LogDir)
+	dir := filepath.Join(t.TempDir(), "node")
+	n, report := startMoved(t, ImportOptions{From: []string{kafka.LogDir}, Dir: dir, Mode: kafkadir.Link})
+	if report.CleanShutdown || len(report.Gaps) > 0 || len(report.Cut) != 1 || report.Cut[0].What != "move.none-1" {
+		t.Errorf("report %+v", report)
+	}
+	before.without(report.NotTaken)
+	before.compare(t, viewCluster(t, n.Addr()))
+	fillCluster(t, n.Addr(), "2")
+	n.stop()
+	compareMaps(t, "the source's files", source, treeOf(t, kafka.LogDir))
+	kafka.Start()
+	again := viewCluster(t, kafka.Bootstrap)
+	again.without(report.NotTaken)
+	before.compare(t, again)
+	kafka.Kill()
+}
+
+// treeOf is every file of a directory with a checksum; locks do not count.
+func treeOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == lockName {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		files[path] = fmt.Sprintf("%d bytes, %x", len(content), sha256.Sum256(content))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func newestSegment(t *testing.T, dir string) string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil || len(names) < 2 {
+		t.Fatalf("%s has segments %v, %v", dir, names, err)
+	}
+	slices.Sort(names)
+	return names[len(names)-1]
+}
+
+func appendTo(t *testing.T, name string, content []byte) {
+	t.Helper()
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = f.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -35,7 +35,7 @@ type LogDir struct {
 	// Clean says that Kafka was stopped in order.
 	Clean bool
 
-	recoveryPoints, logStarts, highWatermarks map[string]int64
+	recoveryPoints, logStarts map[string]int64
 }
 
 // Source is a node's data, as it lies in its log directories. Nothing of it is
@@ -136,17 +136,22 @@ func openLogDir(fsys vfs.FS, path string) (*LogDir, error) {
 	if format := d.Other["millrace.format"]; format != "" {
 		return nil, fmt.Errorf("%s is a data directory of Millrace, not of Apache Kafka", path)
 	}
-	if d.Clean, err = exists(fsys, filepath.Join(path, cleanShutdownName)); err != nil {
-		return nil, err
+	return d, d.readCheckpoints(fsys)
+}
+
+// readCheckpoints reads what was known about the logs when they were last used.
+func (d *LogDir) readCheckpoints(fsys vfs.FS) (err error) {
+	if d.Clean, err = exists(fsys, filepath.Join(d.Path, cleanShutdownName)); err != nil {
+		return err
 	}
 	for name, to := range map[string]*map[string]int64{
-		recoveryPointsName: &d.recoveryPoints, logStartsName: &d.logStarts, highWatermarksName: &d.highWatermarks,
+		recoveryPointsName: &d.recoveryPoints, logStartsName: &d.logStarts,
 	} {
-		if *to, err = readOffsets(fsys, filepath.Join(path, name)); err != nil {
-			return nil, err
+		if *to, err = readOffsets(fsys, filepath.Join(d.Path, name)); err != nil {
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
 func (s *Source) readMetadata() error {
@@ -192,6 +197,31 @@ func Used(fsys vfs.FS, logDir string) (bool, error) {
 	return m.Offset > 0, nil
 }
 
+// OwnReplica reads the partition of a log directory in Kafka's form that is not
+// Kafka's own: [ReadCheckpoints] gives d.
+func (d *LogDir) OwnReplica(fsys vfs.FS, topic string, id UUID, partition int32) (*Replica, error) {
+	r := d.replica(topic, id, partition)
+	err := r.list(fsys)
+	if err == nil {
+		err = r.verify(fsys)
+	}
+	return r, err
+}
+
+// ReadCheckpoints looks at a directory of partitions that has no meta.properties.
+func ReadCheckpoints(fsys vfs.FS, path string) (*LogDir, error) {
+	d := &LogDir{Path: path}
+	return d, d.readCheckpoints(fsys)
+}
+
+func (d *LogDir) replica(topic string, id UUID, partition int32) *Replica {
+	name := replicaName(topic, partition)
+	r := &Replica{Topic: topic, TopicID: id, Partition: partition, Path: filepath.Join(d.Path, name), LogStart: d.logStarts[name]}
+	r.recoveryPoint, r.clean = d.recoveryPoints[name]
+	r.clean = r.clean && d.Clean
+	return r
+}
+
 // readOffsets reads one of Kafka's offset checkpoints, by the names of
 // partitions' directories; a file that is not there is empty.
 func readOffsets(fsys vfs.FS, name string) (map[string]int64, error) {
@@ -210,8 +240,12 @@ func readOffsets(fsys vfs.FS, name string) (map[string]int64, error) {
 }
 
 // parseOffsets reads version 0: the version, the number of entries, and one
-// line of topic, partition and offset for each.
+// line of topic, partition and offset for each. Kafka makes the file empty at
+// first.
 func parseOffsets(content []byte) (map[string]int64, error) {
+	if len(content) == 0 {
+		return nil, nil
+	}
 	lines := strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
 	if len(lines) < 2 || lines[0] != "0" || lines[1] != strconv.Itoa(len(lines)-2) {
 		return nil, errors.New("version or number of entries do not fit")

@@ -77,10 +77,7 @@ func (s *Source) surveyDir(v *Survey, d *LogDir, found map[string][]*Replica) er
 			continue
 		}
 		topic, partition, _ := parseReplicaName(e.Name())
-		r := &Replica{Topic: topic, TopicID: s.Metadata.TopicNamed(topic).ID, Partition: partition, Path: path, LogStart: d.logStarts[e.Name()]}
-		r.recoveryPoint, r.clean = d.recoveryPoints[e.Name()]
-		r.clean = r.clean && d.Clean
-		found[e.Name()] = append(found[e.Name()], r)
+		found[e.Name()] = append(found[e.Name()], d.replica(topic, s.Metadata.TopicNamed(topic).ID, partition))
 	}
 	return nil
 }

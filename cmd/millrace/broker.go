@@ -15,7 +15,7 @@ import (
 // move its data.
 func newBroker(g *client.Globals) *cobra.Command {
 	cmd := newRole(g, "broker", "Run a broker node, or move its data from and to Apache Kafka", server.Roles{Broker: true})
-	cmd.AddCommand(newImportKafka(g))
+	cmd.AddCommand(newImportKafka(g), newExportKafka(g))
 	return cmd
 }
 
