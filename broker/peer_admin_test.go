@@ -38,7 +38,7 @@ func TestBytesAfterARequestAreLeftAlone(t *testing.T) {
 func adminSteps() []comparedStep {
 	var steps []comparedStep
 	add := func(name string, version int16, req kmsg.Request, mask ...string) {
-		steps = append(steps, comparedStep{fmt.Sprintf("%s v%d", name, version), version, req, mask})
+		steps = append(steps, comparedStep{name: fmt.Sprintf("%s v%d", name, version), version: version, req: req, mask: mask})
 	}
 	create := kmsg.NewPtrCreateTopicsRequest()
 	rt := kmsg.NewCreateTopicsRequestTopic()

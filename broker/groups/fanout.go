@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -108,6 +110,10 @@ func (c *Coordinator) describeConsumerGroups(client ClientInfo, req *kmsg.Consum
 		for _, p := range parts {
 			answer.Groups = append(answer.Groups, p.Groups...)
 		}
+		// Ids that are none come first, as Kafka answers.
+		slices.SortStableFunc(answer.Groups, func(a, b kmsg.ConsumerGroupDescribeResponseGroup) int {
+			return cmp.Compare(min(len(a.Group), 1), min(len(b.Group), 1))
+		})
 		reply(answer)
 	})
 	for i, g := range req.Groups {

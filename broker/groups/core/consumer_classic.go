@@ -228,7 +228,8 @@ func (s *Shard) leaveConsumer(g *group, leaving []kmsg.LeaveGroupRequestMember) 
 	return out
 }
 
-// leaver finds a member that leaves. An administrator names it by its instance alone.
+// leaver finds a member that leaves. An administrator names it by its instance
+// alone, and may remove members of either protocol.
 func (c *consumerGroup) leaver(group string, who kmsg.LeaveGroupRequestMember) (*consumerMember, *refusal) {
 	m := c.members[who.MemberID]
 	if who.InstanceID != nil {
@@ -241,11 +242,8 @@ func (c *consumerGroup) leaver(group string, who kmsg.LeaveGroupRequestMember) (
 			return nil, no
 		}
 	}
-	switch {
-	case m == nil:
+	if m == nil {
 		return nil, unknownMember(who.MemberID, group)
-	case m.classic == nil:
-		return nil, refuse(kerr.UnknownMemberID, "Member %s does not use the classic protocol.", m.id)
 	}
 	return m, nil
 }
