@@ -15,7 +15,8 @@ import (
 // * Latest is the high watermark, or the last stable offset for read_committed.
 // * The earliest local offset is the earliest: nothing is tiered. The latest
 //   tiered offset is unknown (-1).
-// * By timestamp: the first record at or after it, -1 if there is none.
+// * By timestamp: the first record at or after it, -1 if there is none. For
+//   read_committed, -1 too where that is not below the last stable offset.
 // * A special timestamp that the version does not have is UNSUPPORTED_VERSION; a
 //   partition that is named twice is answered once, with INVALID_REQUEST.
 // * Topics must be described (TOPIC_AUTHORIZATION_FAILED).
@@ -125,10 +126,20 @@ func (n *Node) listOffset(req *kmsg.ListOffsetsRequest, state *topicState, rp km
 		p.Offset = -1
 	case timestampMax:
 		p.Offset, p.Timestamp, p.LeaderEpoch, err = log.MaxTimestamp()
+		hideUndecided(req, log, p)
 	default:
 		p.Offset, p.Timestamp, p.LeaderEpoch, err = log.OffsetForTimestamp(rp.Timestamp)
+		hideUndecided(req, log, p)
 	}
 	return err
+}
+
+// hideUndecided answers a reader of committed records that there is none where
+// the one that was found is not decided yet.
+func hideUndecided(req *kmsg.ListOffsetsRequest, log *storage.Log, p *kmsg.ListOffsetsResponseTopicPartition) {
+	if req.IsolationLevel == 1 && p.Offset >= log.LastStableOffset() {
+		p.Offset, p.Timestamp, p.LeaderEpoch = -1, -1, -1
+	}
 }
 
 // leaderLog returns the log of a partition that this node leads in the epoch
