@@ -155,10 +155,13 @@ func (d *dumper) records(b *batch.Batch) error {
 			keys[i] = string(h.Key)
 		}
 		fields := []any{"offset", r.Offset, timestampName(b), r.Timestamp, "keySize", sizeOf(r.Key), "valueSize", sizeOf(r.Value), "sequence", sequence, "headerKeys", keys}
-		if r.Key != nil {
+		if b.IsControl() {
+			fields = append(fields, markerFields(b)...)
+		}
+		if r.Key != nil && !b.IsControl() {
 			fields = append(fields, "key", string(r.Key))
 		}
-		if r.Value != nil {
+		if r.Value != nil && !b.IsControl() {
 			fields = append(fields, "payload", string(r.Value))
 		}
 		d.print("| ", fields...)
@@ -167,6 +170,18 @@ func (d *dumper) records(b *batch.Batch) error {
 		}
 	}
 	return nil
+}
+
+// markerFields says which transaction marker a control batch holds.
+func markerFields(b *batch.Batch) []any {
+	m, ok, err := parseMarker(b)
+	switch {
+	case err != nil || !ok:
+		return []any{"controlType", "UNKNOWN"}
+	case m.Commit:
+		return []any{"endTxnMarker", "COMMIT", "coordinatorEpoch", m.CoordinatorEpoch}
+	}
+	return []any{"endTxnMarker", "ABORT", "coordinatorEpoch", m.CoordinatorEpoch}
 }
 
 func sizeOf(b []byte) int {

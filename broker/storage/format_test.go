@@ -146,6 +146,8 @@ func TestDump(t *testing.T) {
 	l := mustCreate(t, s, DefaultLogConfig())
 	mustAppend(t, l, makeBatch(t, batch.Options{Producer: &batch.Producer{ID: 5}}, clock.ms(), "v", 2))
 	mustAppend(t, l, makeBatch(t, batch.Options{Codec: batch.Gzip}, clock.ms(), "w", 1))
+	mustVerified(t, l, transactional(t, 6, 0, 0, 1))
+	mustMark(t, l, Marker{ProducerID: 6, CoordinatorEpoch: 4})
 	mustClose(t, s)
 	dump := func(name string, o DumpOptions) (string, error) {
 		var b bytes.Buffer
@@ -157,10 +159,12 @@ func TestDump(t *testing.T) {
 		{"t-0/00000000000000000000.log", "baseOffset: 0 lastOffset: 1 count: 2 baseSequence: 0 lastSequence: 1 producerId: 5"},
 		{"t-0/00000000000000000000.log", "| offset: 2 CreateTime: 1700000000000 keySize: 1 valueSize: 3 sequence: -1 headerKeys: [] key: k payload: w-0"},
 		{"t-0/00000000000000000000.timeindex", "timestamp: 1700000000001 offset: 1"},
-		{"t-0/00000000000000000003.snapshot", "producerId: 5 producerEpoch: 0"},
+		{"t-0/00000000000000000000.log", "sequence: -1 headerKeys: [] endTxnMarker: ABORT coordinatorEpoch: 4"},
+		{"t-0/00000000000000000000.txnindex", "version: 0 producerId: 6 firstOffset: 3 lastOffset: 4 lastStableOffset: 5"},
+		{"t-0/00000000000000000005.snapshot", "producerId: 5 producerEpoch: 0"},
 		{"t-0/leader-epoch-checkpoint", "epoch: 0 startOffset: 0"},
 		{"t-0/partition.metadata", "topic_id: 0100"},
-		{"recovery-point-offset-checkpoint", "topic: t partition: 0 offset: 3"},
+		{"recovery-point-offset-checkpoint", "topic: t partition: 0 offset: 5"},
 	} {
 		if got, err := dump(c.name, DumpOptions{Records: true}); err != nil || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %v\n%s", c.name, err, got)
@@ -176,7 +180,7 @@ func TestDump(t *testing.T) {
 	overwrite(t, mem, "/data/t-0/00000000000000000000.log", info.Size()-3, []byte{9})
 	got, err := dump("t-0/00000000000000000000.log", DumpOptions{})
 	damage, ok := errors.AsType[*CorruptionError](err)
-	if !ok || damage.Offset != 2 || damage.Position == 0 || !strings.Contains(got, "lastOffset: 1") || !strings.Contains(got, "isvalid: false") {
+	if !ok || damage.Offset != 4 || damage.Position == 0 || !strings.Contains(got, "lastOffset: 3") || !strings.Contains(got, "isvalid: false") {
 		t.Errorf("damaged: %v\n%s", err, got)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func dumpLogCommand(g *Globals) *cobra.Command {
 	var records bool
 	c := g.command(&cobra.Command{
-		Use: "dump-log FILE...", Short: "Print the content of a partition's .log, .index, .timeindex or checkpoint files",
+		Use: "dump-log FILE...", Short: "Print the content of a partition's .log, .index, .timeindex, .txnindex, .snapshot or checkpoint files",
 		Example: "  millrace dump-log millrace-data/broker/logs/logs-0/00000000000000000000.log --records",
 		Args:    Arguments(cobra.MinimumNArgs(1)),
 	}, func(cmd *cobra.Command, args []string) error {
