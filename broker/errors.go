@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -50,6 +51,7 @@ func errorCodes() []errorCode {
 		{storage.ErrNoSpace, kerr.KafkaStorageError},
 		{storage.ErrNoDescriptors, kerr.KafkaStorageError},
 		{metadata.ErrNoSpace, kerr.KafkaStorageError},
+		{syscall.ENOSPC, kerr.KafkaStorageError},
 		{metadata.ErrFailed, kerr.KafkaStorageError},
 		{metadata.ErrClosed, kerr.NotController},
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -27,8 +28,9 @@ func (s *Store) CreateLog(id TopicPartition, topicID [16]byte, cfg LogConfig, le
 // directories of new logs are durable. A log that is offline is returned too: see [Log.Err].
 //
 // The logs are returned in the order of specs, nil for those that failed; the
-// error joins what went wrong. New logs are made in parallel, so that the file
-// system can commit the syncs of many with one write of its journal.
+// error is the first one, and says how many more there were. New logs are made
+// in parallel, so that the file system can commit the syncs of many with one
+// write of its journal.
 func (s *Store) CreateLogs(specs []LogSpec, cfg LogConfig) ([]*Log, error) {
 	logs, errs := make([]*Log, len(specs)), make([]error, len(specs))
 	if err := cfg.Validate(); err != nil {
@@ -48,7 +50,16 @@ func (s *Store) CreateLogs(specs []LogSpec, cfg LogConfig) ([]*Log, error) {
 			logs[i] = nil
 		}
 	}
-	return logs, errors.Join(errs...)
+	return logs, summary(errs)
+}
+
+// summary joins errors that are likely the same: the first, and how many more.
+func summary(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) <= 1 {
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%w (and %d more)", errs[0], len(errs)-1)
 }
 
 func (l *Log) configure(spec LogSpec, cfg LogConfig) error {
@@ -89,25 +100,30 @@ func (s *Store) makeLogs(specs []LogSpec, logs []*Log, errs []error) {
 	s.publish(created, logs, errs)
 }
 
-// makeLog makes a log that is durable once the data directory is synced.
+// makeLog makes a log that is durable once the data directory is synced. What
+// it has made is removed when it fails, on a full disk for instance.
 func (s *Store) makeLog(spec LogSpec) (*Log, error) {
-	dir := filepath.Join(s.cfg.Dir, spec.ID.String())
-	if err := s.fs.MkdirAll(dir); err != nil {
-		return nil, fmt.Errorf("create log %s: %w", spec.ID, err)
-	}
-	err := writeFile(s.fs, filepath.Join(dir, filePartitionMetadata), formatPartitionMetadata(spec.TopicID), false)
-	if err != nil {
-		return nil, fmt.Errorf("create log %s: %w", spec.ID, err)
-	}
-	l := s.newLog(spec.ID, dir)
+	l := s.newLog(spec.ID, filepath.Join(s.cfg.Dir, spec.ID.String()))
 	l.topicID = spec.TopicID
-	if err := l.recover(saved{clean: true}); err != nil {
-		return nil, fmt.Errorf("create log %s: %w", spec.ID, err)
-	}
-	if err := s.fs.SyncDir(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("create log %s: %w", spec.ID, err), l.closeFiles())
+	if err := l.make(); err != nil {
+		return nil, errors.Join(fmt.Errorf("create log %s: %w", spec.ID, err), l.closeFiles(), s.fs.RemoveAll(l.dir))
 	}
 	return l, nil
+}
+
+func (l *Log) make() error {
+	fsys := l.store.fs
+	if err := fsys.MkdirAll(l.dir); err != nil {
+		return err
+	}
+	err := writeFile(fsys, filepath.Join(l.dir, filePartitionMetadata), formatPartitionMetadata(l.topicID), false)
+	if err != nil {
+		return err
+	}
+	if err := l.recover(saved{clean: true}); err != nil {
+		return err
+	}
+	return fsys.SyncDir(l.dir)
 }
 
 // publish makes the names of the created logs durable, with one sync, and lets

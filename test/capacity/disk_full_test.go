@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -122,5 +125,79 @@ func TestProducersAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 	fetched, err := kadm.NewClient(client(t, p)).FetchOffsets(t.Context(), "group")
 	if o, ok := fetched.Lookup("kept", 0); err != nil || !ok || o.At != 49 {
 		t.Errorf("committed offset after the kill: %v (%v), %v", o.At, ok, err)
+	}
+}
+
+// Without a reserve the disk is full to the last byte, whatever is written at
+// that moment: batches, new segments, checkpoints, snapshots, metadata. Nothing
+// that was acknowledged is lost, and the broker goes on when there is room.
+func TestNothingIsLostOnADiskThatIsFull(t *testing.T) {
+	p := process.New(t, binary, "broker: {segment_size: 1MiB, disk_reserve: 1, offsets_partitions: 1}\n", "broker")
+	dir := tmpfs(t, p, "48m")
+	filler := filepath.Join(dir, "filler")
+	p.Start()
+	c := client(t, p)
+	admin := kadm.NewClient(c)
+	createTopics(t, c, 1, "a", "b")
+	ledgers := map[string]ledger{"a": {}, "b": {}}
+	for round := range 3 {
+		c := client(t, p) // one that does not know the topics of the last round
+		if err := os.WriteFile(filler, make([]byte, 8<<20), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			if err := fill(t, c, ledgers, "a", "b"); !errors.Is(err, kerr.KafkaStorageError) {
+				t.Fatalf("round %d: %v, want KAFKA_STORAGE_ERROR\n%s", round, err, p.Logs())
+			}
+		}
+		once := kadm.NewClient(client(t, p, kgo.RequestRetries(0))) // each answer is seen
+		// Metadata and offsets too are refused, or taken and kept.
+		made := fmt.Sprintf("made-%d", round)
+		refused := 0
+		for n := range 20 {
+			offsets := kadm.Offsets{}
+			offsets.Add(kadm.Offset{Topic: "a", Partition: 0, At: int64(n), LeaderEpoch: -1, Metadata: strings.Repeat("m", 4000)})
+			if committed, err := once.CommitOffsets(t.Context(), "group", offsets); err != nil || committed.Error() != nil {
+				refused++
+			}
+		}
+		response, err := once.CreateTopic(t.Context(), 50, 1, nil, made)
+		t.Logf("round %d: %d of 20 commits refused; create topic: %v %v", round, refused, response.Err, err)
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		for topic, l := range ledgers {
+			p.Eventually(20*time.Second, topic+" takes records again", func() error {
+				r, err := produce(t, c, topic)
+				if err == nil {
+					l.add(r)
+				}
+				return err
+			})
+		}
+		offsets := kadm.Offsets{}
+		offsets.Add(kadm.Offset{Topic: "a", Partition: 0, At: int64(1000 + round), LeaderEpoch: -1})
+		if committed, err := admin.CommitOffsets(t.Context(), "group", offsets); err != nil || committed.Error() != nil {
+			t.Fatalf("commit of offsets when there is room: %v, %v", err, committed.Error())
+		}
+		createTopics(t, c, 1, made+"-after")
+		if got := strings.Count(p.Logs(), "log taken offline"); got != 0 {
+			t.Fatalf("round %d: %d logs were taken offline\n%s", round, got, p.Logs())
+		}
+		p.Kill()
+		p.Start()
+		for topic, l := range ledgers {
+			l.check(t, p, topic)
+		}
+		fetched, err := admin.FetchOffsets(t.Context(), "group")
+		if o, ok := fetched.Lookup("a", 0); err != nil || !ok || o.At != int64(1000+round) {
+			t.Errorf("round %d: committed offset after the kill: %v (%v), %v", round, o.At, ok, err)
+		}
+		// Room for the next round: everything but the newest goes.
+		if _, err := admin.DeleteTopic(t.Context(), "b"); err != nil {
+			t.Fatal(err)
+		}
+		createTopics(t, c, 1, "b")
+		ledgers["b"] = ledger{}
 	}
 }
