@@ -2,9 +2,10 @@ package broker
 
 import (
 	"bytes"
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"slices"
 
 	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"

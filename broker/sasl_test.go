@@ -40,7 +40,7 @@ func secureConfig(t testing.TB, a *authority.Authority) configs.Broker {
 	return cfg
 }
 
-// clientAt makes a client for a listener.
+// clientOn makes a client for a listener.
 func clientOn(t testing.TB, n *testNode, listener string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	addr, ok := n.ListenerAddr(listener)

@@ -199,16 +199,18 @@ func (c *Conn) endReading(err error) {
 	case c.server.isDraining():
 	case errors.Is(err, io.EOF):
 		c.close(nil)
-	case isClosed(err):
+	case isClosed(err) && !errors.Is(err, ErrHandshake):
 		c.close(nil)
 	default:
 		c.close(err)
 	}
 }
 
+// isClosed reports whether a connection is gone. Alerts of TLS are errors of the
+// network package too, but say more.
 func isClosed(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, net.ErrClosed) || errors.As(err, &op) && !op.Timeout()
+	return errors.Is(err, net.ErrClosed) || errors.As(err, &op) && !op.Timeout() && (op.Op == "read" || op.Op == "write")
 }
 
 // readRequest reads one frame. io.EOF means that there is none.

@@ -38,7 +38,7 @@ func (t *ThrottledLog) connectionClosed(host string, c *Conn, err error) {
 	if !ok {
 		return
 	}
-	t.log.Warn("connection closed", "remote", c.RemoteAddr(), "client_id", c.ClientID(), "error", err, "omitted", omitted)
+	t.log.Warn("connection closed", "listener", c.Listener(), "remote", c.RemoteAddr(), "client_id", c.ClientID(), "error", err, "omitted", omitted)
 }
 
 // Admit reports whether a line for key may be written now and how many were
