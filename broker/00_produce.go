@@ -37,7 +37,7 @@ import (
 //
 // KIPs:
 // * KIP-98: idempotent producers and transactions (v3)
-// * KIP-467: errors of single records (v8, none are reported singly)
+// * KIP-467: errors of single records (v8)
 // * KIP-482: flexible (v9)
 // * KIP-516: topic ids (v13)
 // * KIP-890: TRANSACTION_ABORTABLE (v11); the broker puts partitions into
@@ -407,8 +407,27 @@ func (p *producePart) encode(b []byte, v int16, flexible bool) []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(p.result.LogStartOffset))
 	}
 	if v >= 8 {
-		b = wire.AppendArrayLen(b, 0, flexible)
-		b = wire.AppendNullableString(b, detailOf(p.err), flexible)
+		b = appendRecordErrors(b, p.err, flexible)
 	}
 	return wire.AppendTags(b, flexible)
+}
+
+// appendRecordErrors writes the errors of single records and the message.
+func appendRecordErrors(b []byte, err error, flexible bool) []byte {
+	refused, ok := errors.AsType[*storage.RecordErrors](err)
+	if !ok {
+		b = wire.AppendArrayLen(b, 0, flexible)
+		return wire.AppendNullableString(b, detailOf(err), flexible)
+	}
+	b = wire.AppendArrayLen(b, len(refused.Records), flexible)
+	for _, r := range refused.Records {
+		b = binary.BigEndian.AppendUint32(b, uint32(r.Index))
+		var message *string
+		if r.Message != "" {
+			message = &r.Message
+		}
+		b = wire.AppendNullableString(b, message, flexible)
+		b = wire.AppendTags(b, flexible)
+	}
+	return wire.AppendNullableString(b, &refused.Message, flexible)
 }

@@ -152,6 +152,7 @@ func comparedSteps(t *testing.T) []comparedStep {
 	add("create defaults", 7, create("defaults", -1, -1), "Configs")
 	add("create safe", 7, create("safe", 1, 1, "min.insync.replicas", "2"), "Configs")
 	add("create small", 7, create("small", 1, 1, "max.message.bytes", "100"), "Configs")
+	add("create young", 7, create("young", 1, 1, "message.timestamp.before.max.ms", "1"), "Configs")
 	add("create compacted", 7, create("compacted", 1, 1, "cleanup.policy", "compact"), "Configs")
 	add("create again", 7, create("t", 1, 1))
 	add("create colliding", 7, create("made_7.x", 1, 1), "Configs")
@@ -238,7 +239,8 @@ func comparedSteps(t *testing.T) []comparedStep {
 	add("produce cut", 12, produceTo("t", 1, cut), "ErrorMessage")
 	add("produce old", 12, produceTo("t", 1, old), "ErrorMessage")
 	add("produce large", 12, produceTo("small", 1, buildBatch(t, nil, string(make([]byte, 200)))), "ErrorMessage")
-	add("produce without key to compacted", 12, produceTo("compacted", 1, good), "ErrorMessage", "ErrorRecords")
+	add("produce without key to compacted", 12, produceTo("compacted", 1, buildBatch(t, nil, "a", "b")))
+	add("produce too old", 12, produceTo("young", 1, buildBatch(t, nil, "a", "b")), "ErrorMessage")
 	idempotent := func(epoch int16, sequence int32) *kmsg.ProduceRequest {
 		return produceTo("t", -1, buildBatch(t, &batch.Producer{ID: 4711, Epoch: epoch, Sequence: sequence}, "v"))
 	}

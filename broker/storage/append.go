@@ -66,7 +66,7 @@ type AppendResult struct {
 // log stays online), ErrOffline, ErrDeleted, ErrClosed.
 func (l *Log) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 	cfg, nowMs := l.cfg.Load(), l.store.nowMs()
-	run, err := validate(batches, cfg, o.Origin, nowMs)
+	run, err := validate(batches, l.id, cfg, o.Origin, nowMs)
 	if err != nil {
 		return AppendResult{}, err
 	}

@@ -20,7 +20,7 @@ type batchRun struct {
 // validate checks every batch of an append (record batch v2; the rules are
 // those of Kafka's LogValidator, without its work per record) and writes the
 // log-append time where the topic asks for it. It needs no lock.
-func validate(batches []byte, cfg *LogConfig, origin Origin, nowMs int64) (batchRun, error) {
+func validate(batches []byte, id TopicPartition, cfg *LogConfig, origin Origin, nowMs int64) (batchRun, error) {
 	run := batchRun{appendTimeMs: -1}
 	if cfg.TimestampType == LogAppendTime && origin != OriginReplica {
 		run.appendTimeMs = nowMs
@@ -37,7 +37,7 @@ func validate(batches []byte, cfg *LogConfig, origin Origin, nowMs int64) (batch
 		if origin != OriginReplica && !b.IsControl() && int64(len(b.Raw)) > cfg.MaxMessageBytes {
 			return run, fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(b.Raw), cfg.MaxMessageBytes)
 		}
-		if err := validateBatch(&b, cfg, origin, nowMs); err != nil {
+		if err := validateBatch(&b, int(run.records), id, cfg, origin, nowMs); err != nil {
 			return run, err
 		}
 		if run.appendTimeMs >= 0 {
@@ -65,7 +65,8 @@ func (r *batchRun) check(size int, cfg *LogConfig, origin Origin) error {
 	return nil
 }
 
-func validateBatch(b *batch.Batch, cfg *LogConfig, origin Origin, nowMs int64) error {
+// validateBatch checks one batch; first is the index of its first record in the append.
+func validateBatch(b *batch.Batch, first int, id TopicPartition, cfg *LogConfig, origin Origin, nowMs int64) error {
 	if origin == OriginReplica {
 		err := b.CheckCRC() // the leader has checked the rest; compaction leaves gaps
 		if err == nil && b.IsControl() {
@@ -86,10 +87,10 @@ func validateBatch(b *batch.Batch, cfg *LogConfig, origin Origin, nowMs int64) e
 		return fmt.Errorf("%w: producer id %d with sequence %d", ErrInvalidRecord, b.ProducerID, b.BaseSequence)
 	}
 	if err := validateTimestamps(b, cfg, nowMs); err != nil {
-		return err
+		return untimelyRecords(b, first, cfg, nowMs, err)
 	}
 	if cfg.CleanupPolicy&CleanupCompact != 0 {
-		return validateKeys(b)
+		return validateKeys(b, first, id)
 	}
 	return nil
 }
@@ -105,19 +106,6 @@ func validateTimestamps(b *batch.Batch, cfg *LogConfig, nowMs int64) error {
 		return fmt.Errorf("%w: %d is more than %d ms after the broker's %d", ErrInvalidTimestamp, top, cfg.TimestampAfterMaxMs, nowMs)
 	case b.BaseTimestamp >= 0 && nowMs-b.BaseTimestamp > cfg.TimestampBeforeMaxMs:
 		return fmt.Errorf("%w: %d is more than %d ms before the broker's %d", ErrInvalidTimestamp, b.BaseTimestamp, cfg.TimestampBeforeMaxMs, nowMs)
-	}
-	return nil
-}
-
-// validateKeys refuses records without a key, which compaction could not keep.
-func validateKeys(b *batch.Batch) error {
-	for r, err := range b.Records() {
-		if err != nil {
-			return err
-		}
-		if r.Key == nil {
-			return fmt.Errorf("%w: a record of a compacted topic has no key", ErrInvalidRecord)
-		}
 	}
 	return nil
 }
