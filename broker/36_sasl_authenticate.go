@@ -39,7 +39,7 @@ func (n *Node) serveSaslAuthenticate(r *wire.Request) {
 	}
 	req := decoded.(*kmsg.SASLAuthenticateRequest)
 	resp := newResponse[*kmsg.SASLAuthenticateResponse](req)
-	resp.SASLAuthBytes = []byte{}
+	resp.SASLAuthBytes, resp.ErrorMessage = []byte{}, new("") // as Kafka: not null
 	if r.Conn.Session() == nil {
 		refuseToken(r, resp)
 		return

@@ -24,6 +24,7 @@ import (
 func (n *Node) describeUserScramCredentials(r *wire.Request, req *kmsg.DescribeUserSCRAMCredentialsRequest) *kmsg.DescribeUserSCRAMCredentialsResponse {
 	resp := newResponse[*kmsg.DescribeUserSCRAMCredentialsResponse](req)
 	resp.Results = []kmsg.DescribeUserSCRAMCredentialsResponseResult{}
+	resp.ErrorMessage = new("") // as Kafka: not null
 	if err := n.authorizeCluster(r, acl.Describe); err != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
 		return resp
@@ -40,6 +41,7 @@ func (n *Node) describeUserScramCredentials(r *wire.Request, req *kmsg.DescribeU
 	}
 	for _, name := range names {
 		result := kmsg.NewDescribeUserSCRAMCredentialsResponseResult()
+		result.ErrorMessage = new("")
 		result.User, result.CredentialInfos = name, []kmsg.DescribeUserSCRAMCredentialsResponseResultCredentialInfo{}
 		var err error
 		switch {
@@ -50,7 +52,9 @@ func (n *Node) describeUserScramCredentials(r *wire.Request, req *kmsg.DescribeU
 		default:
 			result.CredentialInfos = append(result.CredentialInfos, byUser[name]...)
 		}
-		result.ErrorCode, result.ErrorMessage = codeOf(err), messageOf(err)
+		if err != nil {
+			result.ErrorCode, result.ErrorMessage = codeOf(err), messageOf(err)
+		}
 		resp.Results = append(resp.Results, result)
 	}
 	return resp

@@ -58,9 +58,15 @@ func coordinatorLoads(answer string) bool {
 func (c *rawConn) exchange(step comparedStep) string {
 	c.t.Helper()
 	c.send(frameOf(step.version, 1, step.req))
+	return c.decode(step, c.receive())
+}
+
+// decode turns a response, from its correlation id on, into masked JSON.
+func (c *rawConn) decode(step comparedStep, body []byte) string {
+	c.t.Helper()
 	resp := step.req.ResponseKind()
 	resp.SetVersion(step.version)
-	body := c.receive()[4:]
+	body = body[4:]
 	if resp.IsFlexible() && resp.Key() != 18 {
 		body = body[1:]
 	}

@@ -34,12 +34,19 @@ type KafkaOption func(*kafkaOptions)
 
 type kafkaOptions struct {
 	properties []string
+	listeners  []string
 	jvm        []string
 }
 
 // KafkaProperties adds lines to server.properties.
 func KafkaProperties(lines ...string) KafkaOption {
 	return func(o *kafkaOptions) { o.properties = append(o.properties, lines...) }
+}
+
+// KafkaListener adds a listener beside PLAINTEXT. Its protocol and whatever that
+// needs are for [KafkaProperties].
+func KafkaListener(name, addr string) KafkaOption {
+	return func(o *kafkaOptions) { o.listeners = append(o.listeners, name+"://"+addr) }
 }
 
 // KafkaJVM replaces the flags of the server's Java machine, for benchmarks;
@@ -139,12 +146,16 @@ func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 		Bootstrap: addr, LogDir: filepath.Join(dir, "logs"), t: t, dir: dir,
 		properties: filepath.Join(dir, "server.properties"), heap: o.jvm,
 	}
+	extra := ""
+	for _, l := range o.listeners {
+		extra += "," + l
+	}
 	lines := append([]string{
 		"process.roles=broker,controller",
 		"node.id=1",
 		"controller.quorum.voters=1@" + controller,
-		"listeners=PLAINTEXT://" + addr + ",CONTROLLER://" + controller,
-		"advertised.listeners=PLAINTEXT://" + addr,
+		"listeners=PLAINTEXT://" + addr + extra + ",CONTROLLER://" + controller,
+		"advertised.listeners=PLAINTEXT://" + addr + extra,
 		"controller.listener.names=CONTROLLER",
 		"log.dirs=" + s.LogDir,
 		"offsets.topic.replication.factor=1",
