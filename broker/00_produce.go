@@ -29,6 +29,7 @@ import (
 //   (Kafka 4), so it never refuses a write on one node.
 // * For who may write to the topic (TOPIC_AUTHORIZATION_FAILED); transactional
 //   batches need a transactional id that the client may write to.
+// * A client beyond its quota is told to wait, and is not heard meanwhile.
 // * The request's timeout concerns followers, of which there are none.
 // * Written by hand: records go from the frame to the log without a copy, and
 //   the frame is released before the flush is waited for.
@@ -129,6 +130,7 @@ func (n *Node) serveProduce(r *wire.Request) {
 		r.Fail(err)
 		return
 	}
+	n.quotas.produced(r)
 	r.ReleaseBody()
 	switch t.acks {
 	case 0:
@@ -391,7 +393,7 @@ func (t *produceTask) encode(b []byte) []byte {
 		b = wire.AppendTags(b, flexible)
 	}
 	if v >= 1 {
-		b = binary.BigEndian.AppendUint32(b, 0) // throttle time
+		b = binary.BigEndian.AppendUint32(b, uint32(t.request.ThrottleMillis()))
 	}
 	return wire.AppendTags(b, flexible)
 }

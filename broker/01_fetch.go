@@ -27,6 +27,7 @@ import (
 // * read_committed reads up to the last stable offset and lists the aborted
 //   transactions that have records in what is returned.
 // * For who may read the topic (TOPIC_AUTHORIZATION_FAILED).
+// * A client beyond its quota gets an empty response and the time to wait.
 // * Followers (replica id 0 and above), which need ClusterAction, are not known:
 //   NOT_LEADER_OR_FOLLOWER.
 // * Written by hand: record data goes from the log to the socket as it is stored.
@@ -57,6 +58,7 @@ type fetchTask struct {
 	topics    []fetchTopic
 	parts     []fetchPart
 	waiting   bool // registered with the logs
+	emptied   bool // because the client is throttled
 	renderFn  func(*wire.ResponseWriter) error
 	finishFn  func()
 }
@@ -96,7 +98,7 @@ func (p *fetchTasks) get(n *Node, r *wire.Request) *fetchTask {
 func (p *fetchTasks) put(t *fetchTask) {
 	clear(t.topics)
 	clear(t.parts)
-	t.topics, t.parts, t.request = t.topics[:0], t.parts[:0], nil
+	t.topics, t.parts, t.request, t.emptied = t.topics[:0], t.parts[:0], nil, false
 	p.pool.Put(t)
 }
 
@@ -122,7 +124,8 @@ func (t *fetchTask) decode(body []byte, flexible bool) error {
 	}
 	t.maxWait = time.Duration(in.Int32()) * time.Millisecond
 	t.minBytes = int64(in.Int32())
-	t.maxBytes = min(int64(in.Int32()), fetchBytesMax, t.node.budget.Max()/4)
+	t.maxBytes = t.node.quotas.fetchBytesMax(t.request, min(int64(in.Int32()), fetchBytesMax, t.node.budget.Max()/4))
+	t.minBytes = min(t.minBytes, t.maxBytes)
 	t.isolation = storage.ReadUncommitted
 	if in.Int8() == 1 {
 		t.isolation = storage.ReadCommitted

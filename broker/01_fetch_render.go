@@ -19,10 +19,25 @@ func (t *fetchTask) render(w *wire.ResponseWriter) error {
 			t.finish()
 			return err
 		}
+		t.throttle(w)
 	}
 	t.encode(w)
 	w.OnWritten(t.finishFn)
 	return nil
+}
+
+// throttle empties the response of a client that is beyond its quota (KIP-219).
+func (t *fetchTask) throttle(w *wire.ResponseWriter) {
+	total := int64(0)
+	for i := range t.parts {
+		total += int64(len(t.parts[i].result.Data))
+	}
+	if t.request.ThrottleMillis() == 0 && (total == 0 || t.node.quotas.fetched(t.request, total)) {
+		return
+	}
+	t.release()
+	w.Adjust(-total)
+	t.emptied = true
 }
 
 // finish lets go of the data, which was written or will not be.
@@ -119,6 +134,9 @@ func (t *fetchTask) ready() bool {
 // for the others only if it is free: they are left empty otherwise, and the
 // client asks again.
 func (t *fetchTask) read(w *wire.ResponseWriter) (enough bool, err error) {
+	if t.request.Conn.TimesRequests() {
+		defer func(start time.Time) { t.request.Conn.Spend(time.Since(start)) }(time.Now())
+	}
 	total, left := int64(0), t.maxBytes
 	decided := len(t.parts) == 0
 	for i := range t.parts {
@@ -181,11 +199,11 @@ func (t *fetchTask) encode(w *wire.ResponseWriter) {
 	v := t.version
 	flexible := v >= 12
 	topics := t.topics
-	if t.err != nil {
+	if t.err != nil || t.emptied {
 		topics = nil
 	}
 	w.Append(func(b []byte) []byte {
-		b = binary.BigEndian.AppendUint32(b, 0) // throttle time
+		b = binary.BigEndian.AppendUint32(b, uint32(t.request.ThrottleMillis()))
 		if v >= 7 {
 			code := int16(0)
 			if t.err != nil {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -75,8 +76,15 @@ func (n *Node) autoCreateFor(r *wire.Request, name string) error {
 	if !n.mayDo(r, acl.Create, acl.Cluster()) && !n.authorize(r, acl.Create, acl.Topic(name)) {
 		return kerr.TopicAuthorizationFailed
 	}
+	if err := n.quotas.mutate(r, int(n.cfg.DefaultPartitions), neverStrict); err != nil {
+		return err
+	}
 	return n.autoCreateTopic(name)
 }
+
+// neverStrict is a version that no request has: topics that are made on demand are
+// throttled, not refused (KIP-599).
+const neverStrict = math.MaxInt16
 
 func (n *Node) autoCreateTopic(name string) error {
 	switch name {

@@ -22,12 +22,16 @@ import (
 // * A topic that was answered without error is durable.
 // * For who may create topics in the cluster, or this one. Its configs are told to
 //   those who may describe them.
+// * A client beyond its quota of mutations is throttled, from version 6 on refused.
 //
 // KIPs:
 // * KIP-4: the API, validate only (v1)
 // * KIP-464: defaults (v4)
 // * KIP-525: configs in the response (v5)
 // * KIP-516: topic ids (v7)
+
+// createTopicsStrict is the first version that is refused beyond the quota (KIP-599).
+const createTopicsStrict = 6
 
 func (n *Node) createTopics(r *wire.Request, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	resp := newResponse[*kmsg.CreateTopicsResponse](req)
@@ -55,7 +59,7 @@ func (n *Node) createTopics(r *wire.Request, req *kmsg.CreateTopicsRequest) *kms
 		case !anyTopic && !n.authorize(r, acl.Create, acl.Topic(rt.Topic)):
 			err = refuse(kerr.TopicAuthorizationFailed, "Authorization failed.")
 		default:
-			err = n.createOne(req, rt, &left, &t)
+			err = n.createOne(r, req, rt, &left, &t)
 			if err == nil && !n.mayDo(r, acl.DescribeConfigs, acl.Topic(rt.Topic)) {
 				hideConfigs(&t)
 			}
@@ -73,7 +77,7 @@ func hideConfigs(t *kmsg.CreateTopicsResponseTopic) {
 	t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 }
 
-func (n *Node) createOne(req *kmsg.CreateTopicsRequest, rt kmsg.CreateTopicsRequestTopic, left *int64, out *kmsg.CreateTopicsResponseTopic) error {
+func (n *Node) createOne(r *wire.Request, req *kmsg.CreateTopicsRequest, rt kmsg.CreateTopicsRequestTopic, left *int64, out *kmsg.CreateTopicsResponseTopic) error {
 	spec, err := n.newTopicSpec(rt)
 	if err != nil {
 		return err
@@ -83,9 +87,10 @@ func (n *Node) createOne(req *kmsg.CreateTopicsRequest, rt kmsg.CreateTopicsRequ
 	}
 	topic := &metadata.Topic{Name: spec.name, Configs: spec.configs}
 	image := n.meta.Image()
-	if req.ValidateOnly {
-		err = n.checkNewTopic(image, spec)
-	} else {
+	if err = n.checkNewTopic(image, spec); err == nil {
+		err = n.quotas.mutate(r, int(spec.partitions), createTopicsStrict)
+	}
+	if err == nil && !req.ValidateOnly {
 		topic, err = n.createTopic(spec)
 	}
 	if err != nil {

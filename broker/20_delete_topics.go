@@ -17,11 +17,15 @@ import (
 // * Internal topics are not deleted: INVALID_REQUEST.
 // * For who may delete topics of the cluster, or this one. Others learn whether it
 //   exists only if they may describe it.
+// * A client beyond its quota of mutations is throttled, from version 5 on refused.
 //
 // KIPs:
 // * KIP-4: the API
 // * KIP-599: error messages (v5)
 // * KIP-516: topic ids (v6)
+
+// deleteTopicsStrict is the first version that is refused beyond the quota (KIP-599).
+const deleteTopicsStrict = 5
 
 func (n *Node) deleteTopics(r *wire.Request, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
 	resp := newResponse[*kmsg.DeleteTopicsResponse](req)
@@ -39,7 +43,9 @@ func (n *Node) deleteTopics(r *wire.Request, req *kmsg.DeleteTopicsRequest) *kms
 			err = refusal
 		} else if err == nil {
 			t.Topic, t.TopicID = &found.Name, found.ID
-			err = n.deleteTopic(found)
+			if err = n.quotas.mutate(r, len(found.Partitions), deleteTopicsStrict); err == nil {
+				err = n.deleteTopic(found)
+			}
 		}
 		if t.Topic == nil && req.Version < 6 {
 			empty := ""

@@ -17,10 +17,14 @@ import (
 // * Only raises the number of partitions. The number of __consumer_offsets
 //   cannot change, because groups belong to its partitions: INVALID_PARTITIONS.
 // * For who may alter the topic (TOPIC_AUTHORIZATION_FAILED).
+// * A client beyond its quota of mutations is throttled, from version 3 on refused.
 //
 // KIPs:
 // * KIP-195: the API
 // * KIP-599: (v3) no change here
+
+// createPartitionsStrict is the first version that is refused beyond the quota (KIP-599).
+const createPartitionsStrict = 3
 
 func (n *Node) createPartitions(r *wire.Request, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
 	resp := newResponse[*kmsg.CreatePartitionsResponse](req)
@@ -38,7 +42,7 @@ func (n *Node) createPartitions(r *wire.Request, req *kmsg.CreatePartitionsReque
 		case !n.authorize(r, acl.Alter, acl.Topic(rt.Topic)):
 			err = kerr.TopicAuthorizationFailed
 		default:
-			err = n.createPartitionsOf(rt, req.ValidateOnly)
+			err = n.createPartitionsOf(r, rt, req.ValidateOnly)
 		}
 		t.ErrorCode, t.ErrorMessage = codeOf(err), detailOf(err)
 		resp.Topics = append(resp.Topics, t)
@@ -46,12 +50,16 @@ func (n *Node) createPartitions(r *wire.Request, req *kmsg.CreatePartitionsReque
 	return resp
 }
 
-func (n *Node) createPartitionsOf(rt kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
+func (n *Node) createPartitionsOf(r *wire.Request, rt kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
 	t := n.meta.Image().Topic(rt.Topic)
 	if t == nil {
 		return kerr.UnknownTopicOrPartition
 	}
-	if err := n.checkPartitionCount(t, rt); err != nil || validateOnly {
+	err := n.checkPartitionCount(t, rt)
+	if err == nil {
+		err = n.quotas.mutate(r, int(rt.Count)-len(t.Partitions), createPartitionsStrict)
+	}
+	if err != nil || validateOnly {
 		return err
 	}
 	return n.addPartitions(rt.Topic, rt.Count)

@@ -34,6 +34,8 @@ func (n *Node) apis() []wire.API {
 		{Key: int16(kmsg.ListPartitionReassignments), Min: 0, Max: 0, Serve: serve(n.listPartitionReassignments)},
 		{Key: int16(kmsg.DescribeUserSCRAMCredentials), Min: 0, Max: 0, Serve: serve(n.describeUserScramCredentials)},
 		{Key: int16(kmsg.AlterUserSCRAMCredentials), Min: 0, Max: 0, Serve: serve(n.alterUserScramCredentials)},
+		{Key: int16(kmsg.DescribeClientQuotas), Min: 0, Max: 1, Serve: serve(n.describeClientQuotas)},
+		{Key: int16(kmsg.AlterClientQuotas), Min: 0, Max: 1, Serve: serve(n.alterClientQuotas)},
 		{Key: int16(kmsg.DescribeCluster), Min: 0, Max: 2, Serve: serve(n.describeCluster)},
 		{Key: int16(kmsg.DescribeProducers), Min: 0, Max: 0, Serve: serve(n.describeProducers)},
 		{Key: int16(kmsg.AlterReplicaLogDirs), Min: 1, Max: 2, Serve: serve(n.alterReplicaLogDirs)},

@@ -122,6 +122,8 @@ func authorizationRules(t *testing.T) map[int16]authorizationRule {
 	add(5, noID, &kmsg.TxnOffsetCommitRequest{TransactionalID: "x", Group: "g", Generation: -1, Topics: []kmsg.TxnOffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Offset: 1}}}}}, grant{acl.Write, id}, grant{acl.Read, group}, grant{acl.Read, topic})
 	add(0, noID, &kmsg.DescribeTransactionsRequest{TransactionalIDs: []string{"x"}}, grant{acl.Describe, id})
 	add(2, nil, &kmsg.ListTransactionsRequest{DurationFilterMillis: -1})
+	add(1, noCluster, &kmsg.DescribeClientQuotasRequest{}, grant{acl.DescribeConfigs, cluster})
+	add(1, noCluster, &kmsg.AlterClientQuotasRequest{ValidateOnly: true, Entries: []kmsg.AlterClientQuotasRequestEntry{{Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: "user", Name: new("u")}}}}}, grant{acl.AlterConfigs, cluster})
 	return rules
 }
 

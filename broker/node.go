@@ -60,6 +60,7 @@ type Node struct {
 	ids            producerIDs
 	authorizer     *acl.Authorizer // nil when none is configured
 	denials        *denials
+	quotas         *clientQuotas
 	fresh          bool // the metadata was empty at this start
 
 	produceTasks produceTasks
@@ -161,10 +162,14 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 		return err
 	}
 	n.openTransactions(reg)
+	n.quotas = newClientQuotas(n)
+	if err := n.quotas.registerMetrics(reg); err != nil {
+		return err
+	}
 	n.advertisedAPIs = n.apis()
 	n.server, err = wire.NewServer(wire.Config{
 		Listeners: n.wireListeners(), APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
-		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), HandshakeTimeout: n.cfg.HandshakeTimeout.D(), Logger: n.log, Metrics: metrics,
+		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), HandshakeTimeout: n.cfg.HandshakeTimeout.D(), Logger: n.log, Metrics: metrics, Quota: n.quotas,
 	})
 	return err
 }

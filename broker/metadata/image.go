@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/millrace/millrace/broker/quota"
 )
 
 // String formats the id as Kafka does: 22 characters of URL-safe base64.
@@ -95,6 +97,7 @@ type Image struct {
 	// features are finalized levels by name; the map is never changed.
 	features map[string]int16
 	acls     aclSet
+	quotas   *quota.Limits
 }
 
 type resource struct{ kind, name string }
@@ -104,7 +107,7 @@ func newImage() *Image {
 		scram:  map[scramKey]*ScramCredential{},
 		topics: map[string]*Topic{}, ids: map[TopicID]*Topic{},
 		brokers: map[int32]*Broker{}, configs: map[resource]map[string]string{},
-		acls: newACLSet(),
+		acls: newACLSet(), quotas: new(quota.Limits),
 	}
 }
 
@@ -165,7 +168,7 @@ func (i *Image) next(index int64, records []Record) (*Image, error) {
 		scram:  maps.Clone(i.scram),
 		topics: maps.Clone(i.topics), ids: maps.Clone(i.ids),
 		brokers: maps.Clone(i.brokers), configs: maps.Clone(i.configs), names: i.names,
-		features: i.features, acls: i.acls.share(),
+		features: i.features, acls: i.acls.share(), quotas: i.quotas,
 	}
 	if err := n.advance(index, records); err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/millrace/millrace/broker/quota"
 )
 
 // TopicID identifies a topic for its whole life; a topic of the same name made
@@ -89,6 +91,22 @@ type ACLRemovedRecord struct {
 	ID TopicID `json:"id"`
 }
 
+// QuotaRecord sets one limit of an entity, or removes it.
+type QuotaRecord struct {
+	Entity []QuotaPart `json:"entity"`
+	Key    quota.Key   `json:"key"`
+	// Value is nil when the limit is removed.
+	Value *float64 `json:"value"`
+}
+
+// QuotaPart is one part of the entity of a quota.
+type QuotaPart struct {
+	// Kind is user, client-id or ip.
+	Kind string `json:"kind"`
+	// Name is nil for the default of the kind.
+	Name *string `json:"name"`
+}
+
 // ProducerIDsRecord says that all producer ids below Next have been given out.
 type ProducerIDsRecord struct {
 	Next int64 `json:"next"`
@@ -100,7 +118,7 @@ var errRecord = errors.New("metadata record does not fit")
 func newRecord(kind string) Record {
 	for _, r := range []Record{
 		&ClusterRecord{}, &BrokerRecord{}, &TopicRecord{}, &PartitionsRecord{},
-		&TopicRemovedRecord{}, &ConfigRecord{}, &ACLRecord{}, &ACLRemovedRecord{}, &ProducerIDsRecord{}, &FeatureRecord{}, &snapshotRecord{},
+		&TopicRemovedRecord{}, &ConfigRecord{}, &ACLRecord{}, &ACLRemovedRecord{}, &QuotaRecord{}, &ProducerIDsRecord{}, &FeatureRecord{}, &snapshotRecord{},
 		&UserScramRecord{}, &UserScramRemovedRecord{},
 	} {
 		if r.recordType() == kind {
@@ -153,5 +171,6 @@ func (*PartitionsRecord) recordType() string   { return "partitions" }
 func (*TopicRemovedRecord) recordType() string { return "topic_removed" }
 func (*ConfigRecord) recordType() string       { return "config" }
 func (*ACLRecord) recordType() string          { return "acl" }
+func (*QuotaRecord) recordType() string        { return "quota" }
 func (*ACLRemovedRecord) recordType() string   { return "acl_removed" }
 func (*ProducerIDsRecord) recordType() string  { return "producer_ids" }

@@ -14,6 +14,7 @@ type snapshotRecord struct {
 	Configs        []resourceConfigs `json:"configs"`
 	Features       map[string]int16  `json:"features,omitempty"`
 	ACLs           []ACLRecord       `json:"acls,omitempty"`
+	Quotas         []QuotaRecord     `json:"quotas,omitempty"`
 
 	ScramCredentials []*ScramCredential `json:"scram_credentials,omitempty"`
 }
@@ -38,7 +39,7 @@ func (i *Image) snapshot() *snapshotRecord {
 	slices.SortFunc(r.Configs, func(a, b resourceConfigs) int {
 		return slices.Compare([]string{a.Kind, a.Name}, []string{b.Kind, b.Name})
 	})
-	r.ACLs = i.acls.records()
+	r.ACLs, r.Quotas = i.acls.records(), i.quotaRecords()
 	r.ScramCredentials = i.ScramCredentials()
 	return r
 }
@@ -71,6 +72,11 @@ func (r *snapshotRecord) apply(i *Image) error {
 	}
 	for _, c := range r.Configs {
 		i.configs[resource{c.Kind, c.Name}] = c.Values
+	}
+	for _, q := range r.Quotas {
+		if err := q.apply(i); err != nil {
+			return err
+		}
 	}
 	for _, a := range r.ACLs {
 		if err := a.apply(i); err != nil {

@@ -48,6 +48,9 @@ type Conn struct {
 	wake    chan struct{} // see Wake
 	pending atomic.Int32  // unanswered requests
 
+	mutedUntil atomic.Int64 // since the server's start: see Request.Throttle
+	spent      atomic.Int64 // time spent on requests that is not counted yet
+
 	closed    chan struct{}
 	closeOnce sync.Once
 
@@ -187,7 +190,7 @@ func (c *Conn) readLoop() {
 		}
 		c.pending.Add(1)
 		c.queue <- r // has room: it is as long as tokens
-		r.api.Serve(r)
+		c.serve(r)
 	}
 }
 
@@ -217,6 +220,9 @@ func isClosed(err error) bool {
 func (c *Conn) readRequest() (*Request, error) {
 	size, err := c.awaitFrame()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.awaitUnmuted(); err != nil {
 		return nil, err
 	}
 	choose, parse := c.frameAPI, c.parseFrame
@@ -321,7 +327,7 @@ func (c *Conn) readFrame(r *Request, size int) error {
 	if _, err := io.ReadFull(c.br, r.frame.b); err != nil {
 		return transferError(err)
 	}
-	r.Received = time.Now()
+	r.Received, r.size = time.Now(), size+4
 	c.server.metrics.bytesIn.Add(float64(size + 4))
 	return nil
 }

@@ -92,6 +92,7 @@ func (c *Conn) writeResponse(w *ResponseWriter, r *Request) error {
 		return c.refuse(w, r)
 	case a.none:
 	case a.render != nil:
+		c.throttleTime(r)
 		r.ReleaseBody()
 		w.begin(r)
 		if err := a.render(w); err != nil {
@@ -115,8 +116,12 @@ func (c *Conn) encodeResponse(w *ResponseWriter, r *Request) error {
 	defer func() { <-c.server.encoders }()
 	resp := r.answer.response
 	if r.answer.build != nil {
+		start := time.Now()
 		resp = r.answer.build()
+		c.Spend(time.Since(start))
 	}
+	c.throttleTime(r)
+	tellThrottle(r, resp)
 	r.ReleaseBody()
 	before := w.bytes
 	w.appendResponse(r, resp)

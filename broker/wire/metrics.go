@@ -15,6 +15,7 @@ type Metrics struct {
 	closed      *prometheus.CounterVec
 
 	authFailures *prometheus.CounterVec
+	throttled    prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them unless reg is nil.
@@ -45,11 +46,14 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		authFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_broker_authentications_failed_total", Help: "Failed authentications, by listener and mechanism (TLS is the handshake).",
 		}, []string{"listener", "mechanism"}),
+		throttled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "millrace_broker_throttled_seconds_total", Help: "Time for which clients were told to be silent because of quotas.",
+		}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed, m.authFailures} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed, m.authFailures, m.throttled} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

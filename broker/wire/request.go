@@ -37,6 +37,8 @@ type Request struct {
 	frame     *buffer
 	reserved  int64 // bytes of the budget that frame and decoding hold
 	costMax   int64
+	size      int
+	throttle  time.Duration
 	answer    answer
 	done      chan struct{} // one signal when answer is set; capacity 1
 	state     atomic.Int32
@@ -152,6 +154,7 @@ func (r *Request) abandon() {
 func (r *Request) reset() {
 	r.Key, r.Version, r.CorrelationID, r.ClientID, r.Body = 0, 0, 0, "", nil
 	r.api, r.principal, r.raw, r.frame, r.reserved, r.costMax, r.answer = nil, "", false, nil, 0, 0, answer{}
+	r.size, r.throttle = 0, 0
 	r.state.Store(stateOpen)
 }
 

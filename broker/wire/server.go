@@ -25,8 +25,10 @@ type Config struct {
 	HandshakeTimeout time.Duration
 	// IdleTimeout closes a connection without requests.
 	IdleTimeout time.Duration
-	Logger      *slog.Logger
-	Metrics     *Metrics
+	// Quota throttles clients; nil throttles none.
+	Quota   Quota
+	Logger  *slog.Logger
+	Metrics *Metrics
 }
 
 // Server accepts connections and serves them. Run may be called once.
@@ -42,6 +44,8 @@ type Server struct {
 	encoders  chan struct{}
 	places    chan struct{} // for computing on behalf of clients who are not known yet
 
+	started time.Time // what mutedUntil counts from
+
 	draining chan struct{} // closed when the node stops
 	cut      chan struct{} // closed when it no longer waits for answers
 
@@ -56,7 +60,7 @@ func NewServer(cfg Config) (*Server, error) {
 		cfg: cfg, budget: cfg.Budget, metrics: cfg.Metrics, log: NewThrottledLog(cfg.Logger),
 		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}),
 		encoders: make(chan struct{}, encodersMax), places: make(chan struct{}, runtime.GOMAXPROCS(0)),
-		draining: make(chan struct{}), cut: make(chan struct{}),
+		started: time.Now(), draining: make(chan struct{}), cut: make(chan struct{}),
 		smallMax: max(cfg.Budget.Max()/(decodeFactor+1), decodeFloorBytes),
 	}
 	if cfg.RequestMax > cfg.Budget.Max() {
