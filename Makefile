@@ -5,7 +5,7 @@ TOOL   = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler.
 RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test check generate bench fuzz kill-test clean
+.PHONY: build test check generate bench fuzz kill-test conformance bench-broker clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
@@ -29,9 +29,17 @@ generate:
 bench:
 	$(GO) test -timeout 60m -run '^$$' -bench Report -benchtime 1x -v ./test/bench
 
+# The broker in many forms of load, beside Apache Kafka; writes docs/benchmarks-broker.md.
+bench-broker:
+	$(GO) test -timeout 120m -run '^$$' -bench Broker -benchtime 1x -v ./test/bench
+
 # 200 MiB through ten kills -9, with embedded parts and with Apache Kafka and Elasticsearch.
 kill-test:
 	MILLRACE_E2E_MIB=200 MILLRACE_E2E_KILLS=10 $(GO) test -count=1 -timeout 60m -v -run Kills ./test/e2e
+
+# Other projects' test suites against the broker and against Apache Kafka; writes docs/compatibility.md.
+conformance:
+	MILLRACE_CONFORMANCE=full $(GO) test -count=1 -timeout 170m -v -run TestConformance ./test/conformance
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

@@ -24,9 +24,14 @@ func BenchmarkReport(b *testing.B) {
 			b.Log(t.markdown())
 			page += t.markdown()
 		}
-		if err := os.WriteFile("../../docs/benchmarks.md", []byte(page), 0o644); err != nil {
-			b.Fatal(err)
-		}
+		writePage(b, "../../docs/benchmarks.md", page)
+	}
+}
+
+func writePage(t testing.TB, path, page string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -19,8 +19,15 @@ const anyPort = "127.0.0.1:0"
 // Broker runs a broker node with default settings and returns its host:port.
 func Broker(t testing.TB) string {
 	t.Helper()
+	return BrokerWith(t, func(*configs.Broker) {})
+}
+
+// BrokerWith is [Broker] with settings that change has made.
+func BrokerWith(t testing.TB, change func(*configs.Broker)) string {
+	t.Helper()
 	cfg := configs.Default().Broker
 	cfg.Listen = anyPort
+	change(&cfg)
 	n, err := broker.New(cfg, broker.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,211 @@
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// loadCase is one row of the broker's load matrix.
+type loadCase struct {
+	recordBytes, partitions, producers, consumers int
+	leaderAckOnly                                 bool // acks=1, otherwise all
+	codec                                         kgo.CompressionCodec
+	codecName                                     string
+	transactional                                 bool
+	bytes                                         int64 // that are produced in all
+}
+
+func (c loadCase) name() string {
+	acks := "all"
+	if c.leaderAckOnly {
+		acks = "1"
+	}
+	kind := "idempotent"
+	if c.transactional {
+		kind = "transactions"
+	}
+	return fmt.Sprintf("%d B, %d partitions, acks=%s, %s, %s, %d producers", c.recordBytes, c.partitions, acks, c.codecName, kind, c.producers)
+}
+
+func (c loadCase) records() int { return int(c.bytes) / c.recordBytes }
+
+// generator drives one broker with franz-go.
+type generator struct {
+	t         testing.TB
+	bootstrap string
+}
+
+func (g generator) client(opts ...kgo.Opt) *kgo.Client {
+	g.t.Helper()
+	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(g.bootstrap), kgo.MetadataMinAge(250 * time.Millisecond)}, opts...)...)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return c
+}
+
+func (g generator) createTopic(topic string, partitions int) {
+	g.t.Helper()
+	c := g.client()
+	defer c.Close()
+	if _, err := kadm.NewClient(c).CreateTopic(g.t.Context(), int32(partitions), 1, nil, topic); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g generator) deleteTopic(topic string) {
+	g.t.Helper()
+	c := g.client()
+	defer c.Close()
+	if _, err := kadm.NewClient(c).DeleteTopic(g.t.Context(), topic); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// produce sends the case's records and returns how long it took until the last
+// one was acknowledged.
+func (g generator) produce(topic string, c loadCase) time.Duration {
+	g.t.Helper()
+	payload := logLike(c.recordBytes)
+	began := time.Now()
+	var wg sync.WaitGroup
+	var failed atomic.Pointer[error]
+	for p := range c.producers {
+		wg.Go(func() {
+			if err := g.produceOne(topic, c, p, payload); err != nil {
+				failed.Store(&err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		g.t.Fatal(*err)
+	}
+	return time.Since(began)
+}
+
+func (g generator) produceOne(topic string, c loadCase, producer int, payload []byte) error {
+	opts := []kgo.Opt{
+		kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(c.codec), kgo.ProducerLinger(5 * time.Millisecond),
+		kgo.MaxBufferedRecords(20_000), kgo.ProducerBatchMaxBytes(1 << 19),
+	}
+	if c.leaderAckOnly {
+		opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	}
+	if c.transactional {
+		opts = append(opts, kgo.TransactionalID(fmt.Sprintf("%s-%d", topic, producer)))
+	}
+	client := g.client(opts...)
+	defer client.Close()
+	ctx := g.t.Context()
+	count := c.records() / c.producers
+	const perTransaction = 20_000
+	var failed atomic.Pointer[error]
+	for sent := 0; sent < count; {
+		n := count - sent
+		if c.transactional {
+			n = min(n, perTransaction)
+			if err := client.BeginTransaction(); err != nil {
+				return err
+			}
+		}
+		for range n {
+			client.Produce(ctx, &kgo.Record{Value: payload}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					failed.Store(&err)
+				}
+			})
+		}
+		sent += n
+		if err := client.Flush(ctx); err != nil {
+			return err
+		}
+		if c.transactional {
+			if err := client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+				return err
+			}
+		}
+	}
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// consume reads the topic from its start, each consumer all of it, and returns
+// how long it took until the last of them had every record.
+func (g generator) consume(topic string, c loadCase) time.Duration {
+	g.t.Helper()
+	began := time.Now()
+	var wg sync.WaitGroup
+	want := c.records() / c.producers * c.producers
+	for range c.consumers {
+		wg.Go(func() {
+			client := g.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+				kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxPartitionBytes(1<<20))
+			defer client.Close()
+			for got := 0; got < want; {
+				fetches := client.PollFetches(g.t.Context())
+				if err := fetches.Err(); err != nil {
+					g.t.Error(err)
+					return
+				}
+				got += fetches.NumRecords()
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(began)
+}
+
+// latencies sends records at a fixed rate and returns how long each took until
+// a consumer had it, in order of size.
+func (g generator) latencies(topic string, perSecond int, lasting time.Duration) []time.Duration {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), lasting+time.Minute)
+	defer cancel()
+	consumer := g.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	defer consumer.Close()
+	producer := g.client(kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(0))
+	defer producer.Close()
+	count := perSecond * int(lasting/time.Second)
+	all := make([]time.Duration, 0, count)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for len(all) < count && ctx.Err() == nil {
+			consumer.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+				all = append(all, time.Duration(time.Now().UnixNano()-int64(binary.BigEndian.Uint64(r.Value))))
+			})
+		}
+	})
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	for range count {
+		<-tick.C
+		value := make([]byte, 200)
+		binary.BigEndian.PutUint64(value, uint64(time.Now().UnixNano()))
+		producer.Produce(ctx, &kgo.Record{Value: value}, nil)
+	}
+	wg.Wait()
+	if len(all) < count {
+		g.t.Fatalf("%d of %d records came back", len(all), count)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// logLike is a line of a size that compresses as logs do.
+func logLike(size int) []byte {
+	const line = `10.1.2.3 - - [21/Nov/2026:10:11:12 +0000] "GET /item/48151623 HTTP/1.1" 200 5123 "-" "curl/8.5.0" rt=0.043 `
+	return []byte(strings.Repeat(line, size/len(line)+1)[:size])
+}

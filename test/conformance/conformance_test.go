@@ -1,0 +1,104 @@
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/test/nodes"
+	"github.com/millrace/millrace/test/peers"
+)
+
+// full says that all tests are to run, against both brokers, and the page is to
+// be written.
+func full() bool { return os.Getenv("MILLRACE_CONFORMANCE") == "full" }
+
+func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: -short runs nobody else's suites")
+	}
+	var reports []report
+	for _, p := range projects() {
+		if !full() && len(p.short) == 0 {
+			continue
+		}
+		t.Run(strings.Fields(p.name)[0], func(t *testing.T) {
+			ours := runAll(t, p, nodes.BrokerWith(t, func(cfg *configs.Broker) {
+				cfg.Authorizer.Enabled, cfg.Authorizer.AllowEveryoneIfNoACL = true, true
+			}))
+			r := report{project: p.name, ours: ours}
+			if full() {
+				r.kafka = runAll(t, p, peers.Kafka(t, peers.KafkaProperties(
+					"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+					"allow.everyone.if.no.acl.found=true")).Bootstrap)
+				reports = append(reports, r)
+			} else {
+				r.kafka = map[string]outcome{}
+				for _, test := range p.short {
+					r.kafka[test] = passed
+				}
+			}
+			for _, problem := range r.problems() {
+				t.Error(problem)
+			}
+		})
+	}
+	if full() {
+		if err := writePage("../../docs/compatibility.md", reports); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runAll runs the tests of a project one after the other.
+func runAll(t *testing.T, p project, bootstrap string) map[string]outcome {
+	t.Helper()
+	s := p.prepare(t, bootstrap)
+	results := map[string]outcome{}
+	for _, test := range s.tests {
+		if !full() && !slices.Contains(p.short, test) {
+			continue
+		}
+		result, output := s.run(t.Context(), test)
+		results[test] = result
+		t.Logf("%s %s at %s: %s", p.name, test, bootstrap, result)
+		if result == failed || result == hung {
+			t.Log(output)
+		}
+	}
+	return results
+}
+
+func TestVerdicts(t *testing.T) {
+	for _, c := range []struct {
+		judge  func(string) outcome
+		output string
+		want   outcome
+	}{
+		{goVerdict, "=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\n", passed},
+		{goVerdict, "=== RUN   TestA\n    --- FAIL: TestA/b (0.00s)\n--- FAIL: TestA (0.00s)\n", failed},
+		{goVerdict, "=== RUN   TestA\n--- SKIP: TestA (0.00s)\nPASS\n", skipped},
+		{goVerdict, "    --- SKIP: TestA/b (0.00s)\n--- PASS: TestA (0.00s)\nPASS\n", passed},
+		{goVerdict, "panic: x\n", failed},
+		{goVerdict, "", failed},
+		{rdkafkaVerdict, "================= Test 0001_multiobj PASSED =================\nALL TESTS PASSED", passed},
+		{rdkafkaVerdict, "|  0004_conf | SKIPPED | 0s |\n============== ALL TESTS PASSED", skipped},
+		{rdkafkaVerdict, "Test 0001_multiobj FAILED", failed},
+		{rdkafkaVerdict, "", failed},
+	} {
+		if got := c.judge(c.output); got != c.want {
+			t.Errorf("%q is %s, want %s", c.output, got, c.want)
+		}
+	}
+}
+
+func TestProblems(t *testing.T) {
+	r := report{project: "p", kafka: map[string]outcome{"a": passed, "b": passed, "c": failed, "d": skipped}, ours: map[string]outcome{"a": passed, "b": hung, "c": failed}}
+	got := r.problems()
+	if len(got) != 1 || !strings.Contains(fmt.Sprint(got), "b") {
+		t.Errorf("problems are %v", got)
+	}
+}

@@ -1,0 +1,103 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// report is what one project's tests came to.
+type report struct {
+	project     string
+	ours, kafka map[string]outcome
+}
+
+// knownDifferences gives the reason for each test that passes with Apache Kafka
+// and not here, by the first word of its project and its name.
+func knownDifferences() map[string]string {
+	return map[string]string{}
+}
+
+func (r report) key(test string) string { return strings.Fields(r.project)[0] + " " + test }
+
+// different are the tests that pass with Apache Kafka and not here.
+func (r report) different() []string {
+	var tests []string
+	for _, test := range slices.Sorted(maps.Keys(r.kafka)) {
+		if r.kafka[test] == passed && r.ours[test] != passed {
+			tests = append(tests, test)
+		}
+	}
+	return tests
+}
+
+// problems are differences without a reason.
+func (r report) problems() []string {
+	var problems []string
+	for _, test := range r.different() {
+		if knownDifferences()[r.key(test)] == "" {
+			problems = append(problems, fmt.Sprintf("%s %s: %s here, passes with Apache Kafka", r.project, test, r.ours[test]))
+		}
+	}
+	return problems
+}
+
+func (r report) count(results map[string]outcome, want outcome) int {
+	n := 0
+	for _, o := range results {
+		if o == want {
+			n++
+		}
+	}
+	return n
+}
+
+// The page's part between these lines is written by the run.
+const (
+	pageBegin = "<!-- written by make conformance: begin -->"
+	pageEnd   = "<!-- written by make conformance: end -->"
+)
+
+// writePage replaces the generated part of the page.
+func writePage(path string, reports []report) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(page), pageBegin)
+	_, after, ok2 := strings.Cut(rest, pageEnd)
+	if !ok || !ok2 {
+		return errors.New(path + " has no place for the table")
+	}
+	return os.WriteFile(path, []byte(before+pageBegin+"\n"+table(reports)+pageEnd+after), 0o644)
+}
+
+func table(reports []report) string {
+	var b strings.Builder
+	b.WriteString("| suite | tests | pass with Apache Kafka 4.1.1 | pass here | of those that pass with Kafka, here too | skipped here |\n|---|---|---|---|---|---|\n")
+	for _, r := range reports {
+		with := r.count(r.kafka, passed)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d of %d | %d |\n", r.project, len(r.ours), with, r.count(r.ours, passed), with-len(r.different()), with, r.count(r.ours, skipped))
+	}
+	b.WriteString("\n")
+	rows := 0
+	for _, r := range reports {
+		for _, test := range slices.Sorted(maps.Keys(r.ours)) {
+			if r.ours[test] == r.kafka[test] && (r.ours[test] == passed || r.ours[test] == skipped) {
+				continue
+			}
+			if rows++; rows == 1 {
+				b.WriteString("| test that does not pass on both | with Apache Kafka | here | reason |\n|---|---|---|---|\n")
+			}
+			reason := knownDifferences()[r.key(test)]
+			if r.kafka[test] != passed {
+				reason = "not of this broker's making"
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), r.kafka[test], r.ours[test], reason)
+		}
+	}
+	return b.String()
+}

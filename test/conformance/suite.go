@@ -1,0 +1,211 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/test/peers"
+)
+
+// Versions of the suites.
+const (
+	franzVersion   = "v1.22.2"
+	kafkaGoVersion = "v0.4.51"
+	// rdkafkaCrate carries the librdkafka that its version ends with.
+	rdkafkaCrate = "4.10.0+2.12.1"
+)
+
+// outcome is how one test ended.
+type outcome string
+
+const (
+	passed  outcome = "passed"
+	failed  outcome = "failed"
+	skipped outcome = "skipped"
+	hung    outcome = "timed out"
+)
+
+// suite is one project's tests, made ready to run against one bootstrap address.
+type suite struct {
+	// tests are the names of those that need a broker.
+	tests []string
+	// command runs one test by its name.
+	command func(ctx context.Context, test string) *exec.Cmd
+	// judge reads what a test printed.
+	judge func(output string) outcome
+	// timeout bounds one test.
+	timeout time.Duration
+}
+
+// project is somebody else's suite.
+type project struct {
+	// name is shown in the table; short are the tests that every run has.
+	name  string
+	short []string
+	// prepare fetches and builds.
+	prepare func(t testing.TB, bootstrap string) suite
+}
+
+func projects() []project {
+	return []project{
+		{
+			name:    "franz-go kgo " + franzVersion,
+			short:   []string{"TestGroupSimple", "TestIssue865", "TestConsumeRegex", "TestPauseIssue489"},
+			prepare: franzSuite,
+		},
+		{
+			name:    "segmentio/kafka-go " + kafkaGoVersion,
+			short:   []string{"TestClientFetch", "TestClientProduceAndConsume", "TestConsumerGroup", "TestClientDeleteTopics"},
+			prepare: kafkaGoSuite,
+		},
+		{name: "librdkafka " + rdkafkaCrate[strings.IndexByte(rdkafkaCrate, '+')+1:], prepare: librdkafkaSuite},
+	}
+}
+
+// goVerdict reads what "go test -v" printed.
+func goVerdict(output string) outcome {
+	switch {
+	case strings.Contains(output, "--- FAIL") || strings.Contains(output, "panic:"):
+		return failed
+	case strings.Contains(output, "\n--- SKIP") || strings.HasPrefix(output, "--- SKIP"):
+		return skipped
+	case strings.Contains(output, "--- PASS"):
+		return passed
+	}
+	return failed
+}
+
+// goSuite makes a suite of a compiled Go test.
+func goSuite(t testing.TB, dir, binary string, timeout time.Duration, env ...string) suite {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), binary, "-test.list", "^Test")
+	list.Dir = dir
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("list the tests of %s: %v", binary, err)
+	}
+	return suite{
+		tests: slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return !strings.HasPrefix(name, "Test") }),
+		command: func(ctx context.Context, test string) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.run", "^"+regexp.QuoteMeta(test)+"$")
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+			return cmd
+		},
+		judge: goVerdict, timeout: timeout,
+	}
+}
+
+func franzSuite(t testing.TB, bootstrap string) suite {
+	t.Helper()
+	dir, binary := peers.GoTests(t, "github.com/twmb/franz-go", franzVersion, "pkg/kgo", "", nil)
+	return goSuite(t, dir, binary, 10*time.Minute, "KGO_SEEDS="+bootstrap, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=20000")
+}
+
+// kafkaGoSuite compiles the tests for the address, which they have written in them.
+func kafkaGoSuite(t testing.TB, bootstrap string) suite {
+	t.Helper()
+	host, port, _ := strings.Cut(bootstrap, ":")
+	dir, binary := peers.GoTests(t, "github.com/segmentio/kafka-go", kafkaGoVersion, ".", "-"+port, func(text string) string {
+		text = strings.ReplaceAll(text, "localhost:9092", bootstrap)
+		return strings.ReplaceAll(text, `Host: "localhost", Port: 9092`, fmt.Sprintf("Host: %q, Port: %s", host, port))
+	})
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(binary)) }) // it is of use for this address only
+	s := goSuite(t, dir, binary, 3*time.Minute, "KAFKA_VERSION=3.8.0", "KAFKA_SKIP_NETTEST=1")
+	return s
+}
+
+func librdkafkaSuite(t testing.TB, bootstrap string) suite {
+	t.Helper()
+	root := peers.LibrdkafkaTests(t, rdkafkaCrate)
+	dir := filepath.Join(root, "tests")
+	conf := filepath.Join(t.TempDir(), "test.conf")
+	if err := os.WriteFile(conf, []byte("metadata.broker.list="+bootstrap+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	kafkaPath := kafkaScripts(t)
+	source, err := os.ReadFile(filepath.Join(dir, "test.c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	s := suite{timeout: 5 * time.Minute, judge: rdkafkaVerdict}
+	for _, m := range regexp.MustCompile(`_TEST\((0\d{3})_`).FindAllStringSubmatch(string(source), -1) {
+		if !seen[m[1]] {
+			seen[m[1]] = true
+			s.tests = append(s.tests, m[1])
+		}
+	}
+	slices.Sort(s.tests)
+	libs := filepath.Join(root, "src") + ":" + filepath.Join(root, "src-cpp")
+	s.command = func(ctx context.Context, test string) *exec.Cmd {
+		// -Q: fewer iterations, -E: without the tests that tamper with sockets,
+		// -L: without those that need no broker.
+		cmd := exec.CommandContext(ctx, filepath.Join(dir, "test-runner"), "-Q", "-E", "-L", "-p1")
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "TESTS="+test, "TEST_KAFKA_VERSION=4.1.1", "RDKAFKA_TEST_CONF="+conf, "LD_LIBRARY_PATH="+libs,
+			"KAFKA_PATH="+kafkaPath, "BROKERS="+bootstrap)
+		return cmd
+	}
+	return s
+}
+
+// kafkaScripts makes a folder with those of Kafka's scripts that tests call.
+func kafkaScripts(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, class := range map[string]string{"kafka-topics.sh": "TopicCommand", "kafka-acls.sh": "AclCommand"} {
+		script := fmt.Sprintf("#!/bin/sh\nexec java -cp '%s' org.apache.kafka.tools.%s \"$@\"\n", peers.KafkaClasspath(t), class)
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func rdkafkaVerdict(output string) outcome {
+	switch {
+	case strings.Contains(output, "FAILED"):
+		return failed
+	case strings.Contains(output, " PASSED ========"):
+		return passed
+	case strings.Contains(output, "SKIPPED"), strings.Contains(output, "ALL TESTS PASSED"):
+		return skipped
+	}
+	return failed
+}
+
+// run runs one test; the second result is the end of what it printed.
+func (s suite) run(ctx context.Context, test string) (outcome, string) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	cmd := s.command(ctx, test)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	text := out.String()
+	end := text[max(0, len(text)-3000):]
+	if ctx.Err() != nil {
+		return hung, end
+	}
+	result := s.judge(text)
+	if err != nil && result == passed {
+		result = failed
+	}
+	return result, end
+}
