@@ -90,8 +90,12 @@ func (n *Node) incrementConfig(image *metadata.Image, rr kmsg.IncrementalAlterCo
 		return "", refuse(kerr.InvalidRequest, fmt.Sprintf("Unknown operation %d for config %s", c.Op, c.Name))
 	}
 	defs := n.configs.topic
-	if rr.ResourceType == kmsg.ConfigResourceTypeBroker {
+	switch rr.ResourceType {
+	case kmsg.ConfigResourceTypeBroker:
 		defs = n.configs.broker
+	case kmsg.ConfigResourceTypeGroupConfig:
+		defs = n.configs.group // none of them is a list
+	case kmsg.ConfigResourceTypeUnknown, kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics:
 	}
 	d := findConfig(defs, c.Name)
 	if d == nil {

@@ -62,6 +62,8 @@ func (n *Node) resourceKind(kind kmsg.ConfigResourceType, name string) (string, 
 			return "", nil, refuse(kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id, expected %s or empty string, but received %s", n.brokerResource(), name))
 		}
 		return metadata.ResourceBroker, n.checkBrokerConfig, nil
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return metadata.ResourceGroup, n.checkGroupConfig, checkGroupName(name)
 	}
 	return "", nil, refuse(kerr.InvalidRequest, fmt.Sprintf("Unsupported resource type: %s", kind))
 }

@@ -20,7 +20,7 @@ const doubleType = kmsg.ConfigTypeDouble
 // under Kafka's names, in the order of their names. Those that are not dynamic
 // come from the configuration file and are read-only.
 func brokerConfigs() []configDef {
-	defs := slices.Concat(nodeConfigs(), topicDefaults(), groupDefaults(), cleanerConfigs())
+	defs := slices.Concat(nodeConfigs(), topicDefaults(), groupDefaults(), consumerGroupDefaults(), cleanerConfigs())
 	slices.SortFunc(defs, func(a, b configDef) int { return strings.Compare(a.name, b.name) })
 	return defs
 }

@@ -92,6 +92,8 @@ func (n *Node) describeResource(image *metadata.Image, rr kmsg.DescribeConfigsRe
 		return out, nil
 	case kmsg.ConfigResourceTypeBroker:
 		return n.describeBroker(image, rr.ResourceName, wanted)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return n.describeGroup(image, rr.ResourceName, wanted)
 	}
 	return out, refuse(kerr.InvalidRequest, fmt.Sprintf("Unsupported resource type: %s", rr.ResourceType))
 }

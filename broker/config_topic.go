@@ -60,11 +60,11 @@ func topicConfigs() []configDef {
 
 // configTables are the descriptions by name.
 type configTables struct {
-	topic, broker []configDef
+	topic, broker, group []configDef
 }
 
 func newConfigTables() *configTables {
-	return &configTables{topic: topicConfigs(), broker: brokerConfigs()}
+	return &configTables{topic: topicConfigs(), broker: brokerConfigs(), group: groupConfigs()}
 }
 
 func findConfig(defs []configDef, name string) *configDef {

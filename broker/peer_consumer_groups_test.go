@@ -110,7 +110,41 @@ func consumerGroupSteps() []comparedStep {
 	add("static beats", 1, beatOf("s", "m2", 1, static))
 	add("static unknown", 1, beatOf("s", "m2", 1, func(b *beat) { b.InstanceID = new("j") }))
 	add("static goes for good", 1, beatOf("s", "m2", -1, static))
+	addGroupConfigs(add)
 	return steps
+}
+
+// addGroupConfigs adds steps about the configs of groups (resource type GROUP).
+func addGroupConfigs(add func(string, int16, kmsg.Request, ...string)) {
+	const session, interval = "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"
+	describe := func(group string) *kmsg.DescribeConfigsRequest {
+		return &kmsg.DescribeConfigsRequest{Resources: []kmsg.DescribeConfigsRequestResource{
+			{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: group, ConfigNames: []string{session, interval}},
+		}}
+	}
+	alter := func(group string, op kmsg.IncrementalAlterConfigOp, name, value string) *kmsg.IncrementalAlterConfigsRequest {
+		return &kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{
+			{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: group, Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: name, Op: op, Value: &value}}},
+		}}
+	}
+	const set, del, plus = kmsg.IncrementalAlterConfigOpSet, kmsg.IncrementalAlterConfigOpDelete, kmsg.IncrementalAlterConfigOpAppend
+	add("describe group configs", 4, describe("cfg"))
+	add("describe configs of no group", 4, describe(""))
+	add("set session", 1, alter("cfg", set, session, "50000"))
+	add("set interval", 1, alter("cfg", set, interval, "6000"))
+	add("describe what was set", 4, describe("cfg"))
+	add("heartbeat of the group", 1, beatOf("cfg", "m", 0))
+	add("leave the group", 1, beatOf("cfg", "m", -1))
+	add("delete session", 1, alter("cfg", del, session, ""))
+	add("describe what is left", 4, describe("cfg"))
+	add("too short", 1, alter("cfg", set, session, "44999"))
+	add("too long", 1, alter("cfg", set, session, "60001"))
+	add("interval too short", 1, alter("cfg", set, interval, "4999"))
+	add("interval too long", 1, alter("cfg", set, interval, "15001"))
+	add("no number", 1, alter("cfg", set, session, "abc"))
+	add("unknown name", 1, alter("cfg", set, "nothing", "1"))
+	add("append", 1, alter("cfg", plus, session, "50000"))
+	add("set for no group", 1, alter("", set, session, "50000"))
 }
 
 func addMalformed(add func(string, int16, kmsg.Request, ...string)) {

@@ -73,6 +73,29 @@ type Broker struct {
 	// GroupSessionTimeoutMax is the longest session timeout that a group member
 	// may ask for (group.max.session.timeout.ms).
 	GroupSessionTimeoutMax Duration `yaml:"group_session_timeout_max"`
+	// GroupConsumerSessionTimeout is the session timeout of the members of
+	// groups of the consumer protocol that have no config of their own
+	// (group.consumer.session.timeout.ms).
+	GroupConsumerSessionTimeout Duration `yaml:"group_consumer_session_timeout" min:"1s"`
+	// GroupConsumerSessionTimeoutMin is the shortest that a group can be given
+	// (group.consumer.min.session.timeout.ms).
+	GroupConsumerSessionTimeoutMin Duration `yaml:"group_consumer_session_timeout_min" min:"1s"`
+	// GroupConsumerSessionTimeoutMax is the longest that a group can be given
+	// (group.consumer.max.session.timeout.ms).
+	GroupConsumerSessionTimeoutMax Duration `yaml:"group_consumer_session_timeout_max" min:"1s"`
+	// GroupConsumerHeartbeatInterval is how often members of such groups are
+	// told to send heartbeats (group.consumer.heartbeat.interval.ms).
+	GroupConsumerHeartbeatInterval Duration `yaml:"group_consumer_heartbeat_interval" min:"100ms"`
+	// GroupConsumerHeartbeatIntervalMin is the shortest that a group can be
+	// given (group.consumer.min.heartbeat.interval.ms).
+	GroupConsumerHeartbeatIntervalMin Duration `yaml:"group_consumer_heartbeat_interval_min" min:"100ms"`
+	// GroupConsumerHeartbeatIntervalMax is the longest that a group can be
+	// given (group.consumer.max.heartbeat.interval.ms).
+	GroupConsumerHeartbeatIntervalMax Duration `yaml:"group_consumer_heartbeat_interval_max" min:"100ms"`
+	// GroupMigrationPolicy says which groups may change between the classic and
+	// the consumer protocol while they have members
+	// (group.consumer.migration.policy).
+	GroupMigrationPolicy string `yaml:"group_migration_policy" oneof:"bidirectional upgrade downgrade disabled"`
 	// GroupMembersMax bounds the members of one consumer group (group.max.size).
 	GroupMembersMax int `yaml:"group_members_max"`
 	// GroupsMax bounds the consumer groups of each partition of __consumer_offsets.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/broker/groups/core"
 	"github.com/millrace/millrace/configs"
 )
 
@@ -14,9 +15,11 @@ func TestConfigOf(t *testing.T) {
 	b := configs.Default().Broker
 	b.GroupSessionTimeoutMin, b.GroupSessionTimeoutMax = configs.Duration(time.Second), configs.Duration(time.Minute)
 	b.GroupMembersMax, b.GroupsMax, b.OffsetMetadataMax = 7, 8, 9
+	b.GroupConsumerSessionTimeout, b.GroupConsumerHeartbeatInterval, b.GroupMigrationPolicy = configs.Duration(time.Minute), configs.Duration(time.Second), "disabled"
 	b.OffsetsRetention = configs.Duration(time.Hour)
 	want := DefaultConfig()
 	want.InitialRebalanceDelayMs = 100
+	want.ConsumerSessionTimeoutMs, want.ConsumerHeartbeatIntervalMs, want.MigrationPolicy = 60_000, 1000, core.MigrationDisabled
 	want.SessionTimeoutMinMs, want.SessionTimeoutMaxMs = 1000, 60_000
 	want.GroupMembersMax, want.GroupsMax, want.OffsetMetadataBytesMax, want.OffsetsRetentionMs = 7, 8, 9, 3_600_000
 	if got := ConfigOf(b); got != want {
