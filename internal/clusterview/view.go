@@ -12,6 +12,7 @@
 package clusterview
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,14 @@ import (
 
 // ErrUnreachable is wrapped when no broker of the cluster can be reached.
 var ErrUnreachable = errors.New("cannot reach Kafka")
+
+// ErrNotLetIn is wrapped when a broker refuses the user or password, or does not
+// offer the mechanism.
+var ErrNotLetIn = errors.New("Kafka does not let us in") //nolint:staticcheck // a name
+
+// ErrUntrusted is wrapped when a broker's certificate comes from an authority that is
+// not trusted, or is for another name.
+var ErrUntrusted = errors.New("cannot trust Kafka")
 
 // ErrNoTopic is wrapped when a topic does not exist.
 var ErrNoTopic = errors.New("does not exist")
@@ -82,9 +91,14 @@ func (v *View) Close() error { return v.admin.Close() }
 // that are not about reaching the cluster are returned as they are.
 func Explain(err error, brokers []string) error {
 	var netErr net.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed), errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
+		return fmt.Errorf("%w at %s (%s)", ErrNotLetIn, strings.Join(brokers, ", "), cause(err))
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%w at %s (%w)", ErrUntrusted, strings.Join(brokers, ", "), untrusted)
 	case errors.Is(err, sarama.ErrOutOfBrokers), errors.Is(err, sarama.ErrBrokerNotAvailable),
 		errors.Is(err, sarama.ErrNotConnected), errors.Is(err, io.EOF), errors.As(err, &netErr):
 		return fmt.Errorf("%w at %s (%s)", ErrUnreachable, strings.Join(brokers, ", "), cause(err))

@@ -11,6 +11,7 @@ func Commands(g *Globals) []*cobra.Command {
 		consumeCommand(g),
 		groupCommand(g),
 		offsetsCommand(g),
+		userCommand(g),
 		searchCommand(g),
 		alertCommand(g),
 		dumpLogCommand(g),

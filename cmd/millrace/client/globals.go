@@ -25,6 +25,8 @@ type Globals struct {
 	Output string
 	// Config is the path of a configuration file; empty means none.
 	Config string
+
+	security security
 }
 
 // Register defines the flags.
@@ -33,6 +35,7 @@ func (g *Globals) Register(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&g.Elasticsearch, "elasticsearch", nil, "Elasticsearch or search node `URLs`, separated by commas (default http://127.0.0.1:9200)")
 	fs.StringVarP(&g.Output, "output", "o", "table", "print a `table` or json")
 	fs.StringVar(&g.Config, "config", "", "configuration `file` (millrace.yaml)")
+	g.security.register(fs)
 }
 
 // checkOutput refuses an --output that does not exist.
@@ -73,7 +76,8 @@ func (g *Globals) kafka() (configs.Kafka, error) {
 			return k, usagef("broker address %q has no port: write for instance %s:9092", b, b)
 		}
 	}
-	return k, nil
+	err = g.security.apply(&k)
+	return k, err
 }
 
 // elasticsearch returns how documents are searched.
@@ -154,6 +158,10 @@ func advise(err error) error {
 	switch {
 	case errors.Is(err, clusterview.ErrUnreachable):
 		return fmt.Errorf("%w: start one with \"millrace up\", or name another with --brokers", err)
+	case errors.Is(err, clusterview.ErrNotLetIn):
+		return fmt.Errorf("%w: check --sasl-user, --sasl-password-file and --sasl-mechanism, or kafka.sasl in --config", err)
+	case errors.Is(err, clusterview.ErrUntrusted):
+		return fmt.Errorf("%w: name its authority with --tls-ca, or its name with --tls-server-name", err)
 	case errors.Is(err, clusterview.ErrNoTopic):
 		return fmt.Errorf("%w: \"millrace topic list\" shows those that do", err)
 	case errors.Is(err, clusterview.ErrNoGroup):

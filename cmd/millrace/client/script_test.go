@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"github.com/millrace/millrace/cmd/millrace/client"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/elastic"
+	"github.com/millrace/millrace/test/authority"
 	"github.com/millrace/millrace/test/nodes"
 	"github.com/millrace/millrace/test/peers"
 )
@@ -86,6 +88,24 @@ func TestScriptsAlone(t *testing.T) {
 func TestScriptsWithApacheKafka(t *testing.T) {
 	kafka := peers.Kafka(t)
 	run(t, "testdata/kafka", "BROKERS="+kafka.Bootstrap)
+}
+
+// TestScriptsWithTLSAndSASL: a node of our own that lets nobody in without a password.
+func TestScriptsWithTLSAndSASL(t *testing.T) {
+	ca := authority.New(t, "scripts")
+	cert, key := ca.Issue(t.TempDir(), pkix.Name{CommonName: "localhost"})
+	clientCert, clientKey := ca.Issue(t.TempDir(), pkix.Name{CommonName: "client"})
+	tls := configs.ListenerTLS{CertFile: cert, KeyFile: key, ClientAuth: "none", MinVersion: "1.3"}
+	mutual := tls
+	mutual.ClientAuth, mutual.ClientCAFile = "required", ca.File
+	sasl := nodes.BrokerWith(t, func(cfg *configs.Broker) {
+		cfg.Listeners = []configs.Listener{{Name: "SASL", Listen: cfg.Listen, TLS: tls, SASL: configs.ListenerSASL{Mechanisms: configs.SASLMechanisms()}}}
+		cfg.Users = []configs.User{{Name: "admin", Password: "admin's secret"}}
+	})
+	certificate := nodes.BrokerWith(t, func(cfg *configs.Broker) {
+		cfg.Listeners = []configs.Listener{{Name: "MUTUAL", Listen: cfg.Listen, TLS: mutual}}
+	})
+	run(t, "testdata/secure", "SASL="+sasl, "MUTUAL="+certificate, "CA="+ca.File, "CERT="+clientCert, "KEY="+clientKey)
 }
 
 func TestScriptsWithElasticsearch(t *testing.T) {
