@@ -33,6 +33,7 @@ func (n *Node) alterPartitionReassignments(r *wire.Request, req *kmsg.AlterParti
 	refused := n.authorizeCluster(r, acl.Alter)
 	if refused != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(refused), messageOf(refused)
+		resp.AllowReplicationFactorChange = true // as Kafka's
 	}
 	image := n.meta.Image()
 	for _, rt := range req.Topics {
