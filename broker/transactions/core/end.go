@@ -70,6 +70,11 @@ func (s *Shard) endVersion2(in Input, req *EndTransaction, t *transaction) Resul
 			return Failed(kerr.ProducerFenced.Code)
 		}
 	case PrepareCommit, PrepareAbort:
+		// The current epoch is that of the next transaction, whose owner may end
+		// it before the markers of this one are written: it shall ask again.
+		if current {
+			return Failed(kerr.ConcurrentTransactions.Code)
+		}
 		if !repeated {
 			return Failed(kerr.ProducerFenced.Code)
 		}

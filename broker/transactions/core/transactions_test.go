@@ -291,3 +291,25 @@ func TestForgedLastEpoch(t *testing.T) {
 		t.Fatalf("the next producer is %d/%d", r.ProducerID, r.Epoch)
 	}
 }
+
+// TestTheNextEndWaitsForTheMarkers: the owner of the bumped epoch may abort its
+// next, empty transaction before the last one is complete. It is no zombie.
+func TestTheNextEndWaitsForTheMarkers(t *testing.T) {
+	b := newBench(t)
+	b.begin("x", 2)
+	end := func(epoch int16, commit bool) int16 {
+		return b.do(&EndTransaction{ID: "x", ProducerID: 1001, Epoch: epoch, Version: 2, Commit: commit}).Code
+	}
+	if got := end(0, true); got != 0 {
+		t.Fatalf("commit: %d", got)
+	}
+	for epoch, want := range map[int16]*kerr.Error{0: kerr.ConcurrentTransactions, 1: kerr.ConcurrentTransactions, 2: kerr.ProducerFenced} {
+		if got := end(epoch, epoch == 0); got != want.Code {
+			t.Errorf("epoch %d before the markers: %d, want %d", epoch, got, want.Code)
+		}
+	}
+	b.completeAll()
+	if got := end(1, false); got != 0 {
+		t.Errorf("abort after the markers: %d", got)
+	}
+}
