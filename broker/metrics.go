@@ -12,6 +12,7 @@ type topicCollector struct {
 	node        *Node
 	size        *prometheus.Desc
 	end, start  *prometheus.Desc
+	stable      *prometheus.Desc
 	partitions  *prometheus.Desc
 	memory      *prometheus.Desc
 	offlineLogs *prometheus.Desc
@@ -27,6 +28,7 @@ func (n *Node) registerMetrics(reg prometheus.Registerer) error {
 		size:        prometheus.NewDesc("millrace_broker_partition_size_bytes", "Bytes of a partition on disk.", labels, nil),
 		end:         prometheus.NewDesc("millrace_broker_partition_end_offset", "Offset that the next record gets.", labels, nil),
 		start:       prometheus.NewDesc("millrace_broker_partition_start_offset", "First offset that can be read.", labels, nil),
+		stable:      prometheus.NewDesc("millrace_broker_partition_stable_offset", "Offset below which no transaction is undecided. It stands still, while the end moves on, when a transaction hangs.", labels, nil),
 		partitions:  prometheus.NewDesc("millrace_broker_partitions", "Partitions of this node.", nil, nil),
 		memory:      prometheus.NewDesc("millrace_broker_request_memory_bytes", "Bytes reserved for requests and responses in work.", nil, nil),
 		offlineLogs: prometheus.NewDesc("millrace_broker_offline_partitions", "Partitions that cannot be used.", nil, nil),
@@ -35,7 +37,7 @@ func (n *Node) registerMetrics(reg prometheus.Registerer) error {
 
 // Describe implements [prometheus.Collector].
 func (c *topicCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.size, c.end, c.start, c.partitions, c.memory, c.offlineLogs} {
+	for _, d := range []*prometheus.Desc{c.size, c.end, c.start, c.stable, c.partitions, c.memory, c.offlineLogs} {
 		out <- d
 	}
 }
@@ -57,6 +59,7 @@ func (c *topicCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(c.size, float64(l.SizeBytes()), t.name, number)
 			gauge(c.end, float64(l.LogEnd()), t.name, number)
 			gauge(c.start, float64(l.LogStart()), t.name, number)
+			gauge(c.stable, float64(l.LastStableOffset()), t.name, number)
 		}
 	}
 	gauge(c.partitions, float64(partitions))

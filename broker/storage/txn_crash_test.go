@@ -49,7 +49,7 @@ func (c *txnCrash) flushed(l *Log) {
 
 func txnCrashConfig() LogConfig {
 	cfg := DefaultLogConfig()
-	cfg.SegmentBytes, cfg.IndexIntervalBytes = 1200, 200
+	cfg.SegmentBytes, cfg.IndexIntervalBytes = 1024, 200
 	return cfg
 }
 
@@ -62,13 +62,13 @@ func (c *txnCrash) workload() {
 			c.Fatal(err)
 		}
 		c.l = l
-		for i := range 45 {
+		for i := range 24 {
 			if i%3 == 2 {
 				c.mark(1 + c.random.Int64N(4))
 			} else {
 				c.write(1+c.random.Int64N(4), i%4 > 0)
 			}
-			if i%15 == 14 {
+			if i%8 == 7 {
 				if err := errors.Join(l.checkpoint(), c.s.writeCheckpoints()); err != nil {
 					c.Fatal(err)
 				}
@@ -175,7 +175,7 @@ func TestCrashesWithTransactions(t *testing.T) {
 			}
 			p.disk = nil
 		}
-		if len(c.points) < 800 || withIndex < 40 {
+		if len(c.points) < 800 || withIndex < 30 {
 			t.Fatalf("only %d crash points, %d of them in transaction indexes", len(c.points), withIndex)
 		}
 		t.Logf("seed %d: %d crash points, %d in transaction indexes, %d offline", seed, len(c.points), withIndex, offline)

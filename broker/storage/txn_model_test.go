@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -100,27 +101,23 @@ func (m *txnModel) committed(from int64) []string {
 	return out
 }
 
-// readCommitted reads as a client does: it leaves out what the lists of aborted
-// transactions name, up to their markers.
-func readCommitted(l *Log, from int64, bytesMax int) ([]string, error) {
-	var out []string
-	for {
-		res, err := l.Read(from, bytesMax, ReadOptions{Isolation: ReadCommitted, MinOneBatch: true})
-		if err != nil {
-			return out, err
-		}
-		if len(res.Data) == 0 {
-			if from < res.LastStableOffset {
-				return out, fmt.Errorf("nothing at %d, below the last stable offset %d", from, res.LastStableOffset)
-			}
-			return out, nil
-		}
+// committedRecord is a record that a client shows to its user.
+type committedRecord struct {
+	batch.Record
+	producerID int64
+}
+
+// committedRecords filters what was read as a client does: it leaves out what
+// the list of aborted transactions names, up to their markers. All that the list names must be there.
+func committedRecords(res *ReadResult) iter.Seq2[committedRecord, error] {
+	return func(yield func(committedRecord, error) bool) {
 		waiting := slices.Clone(res.Aborted)
 		slices.SortFunc(waiting, func(a, b AbortedTransaction) int { return int(a.FirstOffset - b.FirstOffset) })
 		aborted := map[int64]bool{}
 		for b, err := range batch.All(append([]byte(nil), res.Data...)) {
 			if err != nil {
-				return out, err
+				yield(committedRecord{}, err)
+				return
 			}
 			for len(waiting) > 0 && waiting[0].FirstOffset <= b.LastOffset() {
 				aborted[waiting[0].ProducerID] = true
@@ -136,16 +133,38 @@ func readCommitted(l *Log, from int64, bytesMax int) ([]string, error) {
 				continue
 			}
 			for r, err := range b.Records() {
-				if err != nil {
-					return out, err
-				}
-				if r.Offset >= from {
-					out = append(out, fmt.Sprintf("%d=%s", r.Offset, r.Value))
+				if !yield(committedRecord{r, b.ProducerID}, err) {
+					return
 				}
 			}
 		}
 		if len(waiting) > 0 {
-			return out, fmt.Errorf("aborted transactions %v begin after what was read from %d to %d", waiting, from, res.NextOffset)
+			yield(committedRecord{}, fmt.Errorf("aborted transactions %v begin after what was read", waiting))
+		}
+	}
+}
+
+// readCommitted reads all committed records from offset from on.
+func readCommitted(l *Log, from int64, bytesMax int) ([]string, error) {
+	var out []string
+	for {
+		res, err := l.Read(from, bytesMax, ReadOptions{Isolation: ReadCommitted, MinOneBatch: true})
+		if err != nil {
+			return out, err
+		}
+		if len(res.Data) == 0 {
+			if from < res.LastStableOffset {
+				return out, fmt.Errorf("nothing at %d, below the last stable offset %d", from, res.LastStableOffset)
+			}
+			return out, nil
+		}
+		for r, err := range committedRecords(&res) {
+			if err != nil {
+				return out, err
+			}
+			if r.Offset >= from {
+				out = append(out, fmt.Sprintf("%d=%s", r.Offset, r.Value))
+			}
 		}
 		from = res.NextOffset
 		res.Release()
