@@ -18,7 +18,7 @@ import (
 // Behaviour:
 // * Answers the entries that a filter picks, in the order of their resources.
 // * Without an authorizer: SECURITY_DISABLED.
-// * A filter with a code that is not known closes the connection, as from Kafka.
+// * A filter with the code 0, for unknown, closes the connection, as from Kafka.
 // * For who may describe the cluster.
 //
 // KIPs:
@@ -37,7 +37,7 @@ func (n *Node) serveDescribeACLs(r *wire.Request) {
 		ResourceType: acl.ResourceType(req.ResourceType), Name: req.ResourceName, PatternType: acl.PatternType(req.ResourcePatternType),
 		Principal: req.Principal, Host: req.Host, Operation: acl.Operation(req.Operation), Permission: acl.Permission(req.PermissionType),
 	}
-	if !filter.Known() {
+	if !filter.Sound() {
 		r.Fail(fmt.Errorf("%w: a filter of access control lists with unknown elements", wire.ErrMalformed))
 		return
 	}
@@ -46,6 +46,7 @@ func (n *Node) serveDescribeACLs(r *wire.Request) {
 	if err := n.refuseACLs(r, acl.Describe); err != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
 	} else {
+		resp.ErrorMessage = new("") // as Kafka's
 		resp.Resources = describedACLs(n.pickedACLs(&filter))
 	}
 	r.Reply(resp)

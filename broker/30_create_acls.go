@@ -19,7 +19,7 @@ import (
 //   INVALID_REQUEST each.
 // * They are in force when the answer is sent.
 // * Without an authorizer: SECURITY_DISABLED.
-// * An entry with a code that is not known closes the connection, as from Kafka.
+// * An entry with the code 0, for unknown, closes the connection, as from Kafka.
 // * For who may alter the cluster.
 //
 // KIPs:
@@ -40,7 +40,7 @@ func (n *Node) serveCreateACLs(r *wire.Request) {
 			Pattern:   acl.Pattern{Type: acl.ResourceType(c.ResourceType), Name: c.ResourceName, Kind: acl.PatternType(c.ResourcePatternType)},
 			Principal: c.Principal, Host: c.Host, Operation: acl.Operation(c.Operation), Permission: acl.Permission(c.PermissionType),
 		}
-		if !b.Type.Known() || !b.Kind.Known() || !b.Operation.Known() || !b.Permission.Known() {
+		if b.Type == acl.ResourceUnknown || b.Kind == acl.PatternUnknown || b.Operation == acl.OperationUnknown || b.Permission == acl.PermissionUnknown {
 			r.Fail(fmt.Errorf("%w: an access control entry with unknown elements", wire.ErrMalformed))
 			return
 		}
@@ -59,6 +59,9 @@ func (n *Node) serveCreateACLs(r *wire.Request) {
 			err = refused
 		}
 		resp.Results[i].ErrorCode, resp.Results[i].ErrorMessage = codeOf(err), messageOf(err)
+		if err == nil {
+			resp.Results[i].ErrorMessage = new("") // as Kafka's
+		}
 	}
 	r.Reply(resp)
 }
@@ -98,11 +101,11 @@ func checkACL(b *acl.Binding) error {
 		return refuse(kerr.InvalidRequest, "The only valid name for the CLUSTER resource is "+acl.ClusterName)
 	case b.Name == "":
 		return refuse(kerr.InvalidRequest, "Invalid empty resource name")
-	case b.Type == acl.ResourceAny:
+	case b.Type == acl.ResourceAny || !b.Type.Known():
 		return invalid("resourceType", b.Type)
 	case b.Kind != acl.PatternLiteral && b.Kind != acl.PatternPrefixed:
 		return invalid("patternType", b.Kind)
-	case b.Operation == acl.OperationAny:
+	case b.Operation == acl.OperationAny || !b.Operation.Known():
 		return invalid("operation", b.Operation)
 	case b.Permission != acl.Allow && b.Permission != acl.Deny:
 		return invalid("permissionType", b.Permission)

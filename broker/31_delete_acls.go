@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/acl"
@@ -17,7 +18,8 @@ import (
 // * Removes all entries that any of the filters picks, together and durably, and
 //   answers them for each filter: an entry that two filters pick is named twice.
 // * Without an authorizer: SECURITY_DISABLED.
-// * A filter with a code that is not known closes the connection, as from Kafka.
+// * A filter with a code that is not known is INVALID_REQUEST; the code 0, for
+//   unknown, closes the connection, as from Kafka.
 // * For who may alter the cluster.
 //
 // KIPs:
@@ -38,7 +40,7 @@ func (n *Node) serveDeleteACLs(r *wire.Request) {
 			ResourceType: acl.ResourceType(f.ResourceType), Name: f.ResourceName, PatternType: acl.PatternType(f.ResourcePatternType),
 			Principal: f.Principal, Host: f.Host, Operation: acl.Operation(f.Operation), Permission: acl.Permission(f.PermissionType),
 		}
-		if !filters[i].Known() {
+		if !filters[i].Sound() {
 			r.Fail(fmt.Errorf("%w: a filter of access control lists with unknown elements", wire.ErrMalformed))
 			return
 		}
@@ -51,9 +53,21 @@ func (n *Node) serveDeleteACLs(r *wire.Request) {
 	resp := newResponse[*kmsg.DeleteACLsResponse](req)
 	resp.Results = make([]kmsg.DeleteACLsResponseResult, len(filters))
 	for i := range resp.Results {
-		resp.Results[i] = deletedACLs(picked[i], err)
+		failed := err
+		if failed == nil && !filters[i].Known() {
+			failed = refuse(kerr.InvalidRequest, unknownPart(&filters[i]))
+		}
+		resp.Results[i] = deletedACLs(picked[i], failed)
 	}
 	r.Reply(resp)
+}
+
+// unknownPart names the half of a filter that is not known, in Kafka's words.
+func unknownPart(f *acl.Filter) string {
+	if !f.ResourceType.Known() || !f.PatternType.Known() {
+		return "Unknown patternFilter."
+	}
+	return "Unknown entryFilter."
 }
 
 // deleteACLs removes what the filters pick and sets what each has picked.

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -41,6 +42,7 @@ func (n *Node) describeClientQuotas(r *wire.Request, req *kmsg.DescribeClientQuo
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
 		return resp // with null entries, as Kafka's
 	}
+	resp.ErrorMessage = new("") // as Kafka's
 	resp.Entries = []kmsg.DescribeClientQuotasResponseEntry{}
 	limits := n.meta.Image().Quotas()
 	for _, e := range limits.Entities() {
@@ -99,7 +101,7 @@ func (f *quotaFilter) add(c kmsg.DescribeClientQuotasRequestComponent) error {
 		}
 		f.any[c.EntityType] = true
 	default:
-		return refuse(kerr.InvalidRequest, "Unknown match type")
+		return refuse(kerr.InvalidRequest, fmt.Sprintf("Unknown match type %d", c.MatchType))
 	}
 	return nil
 }

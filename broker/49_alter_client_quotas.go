@@ -165,14 +165,14 @@ func quotaRecords(current map[quota.Key]float64, e quota.Entity, ops []kmsg.Alte
 
 // checkQuotaValue says what is wrong with a limit, in Kafka's words.
 func checkQuotaValue(e quota.Entity, key quota.Key, value float64) error {
-	most := 0.0 // of a whole number; 0 for any number
+	most, kind := 0.0, "a LONG" // of a whole number; 0 for any number
 	known := !e.IP.Set
 	switch key {
 	case quota.ProducerByteRate, quota.ConsumerByteRate:
 		most = math.MaxInt64
 	case quota.RequestPercentage, quota.ControllerMutationRate:
 	case quota.ConnectionCreationRate:
-		most, known = math.MaxInt32, e.IP.Set
+		most, kind, known = math.MaxInt32, "an INT", e.IP.Set
 	default:
 		known = false
 	}
@@ -182,7 +182,7 @@ func checkQuotaValue(e quota.Entity, key quota.Key, value float64) error {
 	case !(value > 0):
 		return refuse(kerr.InvalidRequest, fmt.Sprintf("Quota %s must be greater than 0", key))
 	case most > 0 && value > most:
-		return refuse(kerr.InvalidRequest, fmt.Sprintf("Proposed value for %s is too large", key))
+		return refuse(kerr.InvalidRequest, fmt.Sprintf("Proposed value for %s is too large for %s.", key, kind))
 	case most > 0 && math.Mod(value, 1) > 1e-6:
 		return refuse(kerr.InvalidRequest, fmt.Sprintf("%s cannot be a fractional value.", key))
 	}

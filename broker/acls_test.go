@@ -110,7 +110,7 @@ func TestUnsoundACLsAreRefusedOneByOne(t *testing.T) {
 		if i >= 7 {
 			want = 0
 		}
-		if r.ErrorCode != want || (r.ErrorMessage == nil) != (want == 0) {
+		if r.ErrorCode != want || r.ErrorMessage == nil || (*r.ErrorMessage == "") != (want == 0) {
 			t.Errorf("entry %d: %+v", i, r)
 		}
 	}
@@ -118,7 +118,7 @@ func TestUnsoundACLsAreRefusedOneByOne(t *testing.T) {
 		t.Errorf("%d entries, want 1", got)
 	}
 	unknown := kmsg.NewPtrCreateACLsRequest()
-	unknown.Creations = []kmsg.CreateACLsRequestCreation{with(func(c *kmsg.CreateACLsRequestCreation) { c.Operation = 99 })}
+	unknown.Creations = []kmsg.CreateACLsRequestCreation{with(func(c *kmsg.CreateACLsRequestCreation) { c.Operation = 0 })}
 	raw := dial(t, n)
 	raw.send(frameOf(3, 1, unknown))
 	if _, err := io.ReadAll(raw); err != nil && !errors.Is(err, io.EOF) {

@@ -15,6 +15,12 @@ type Filter struct {
 	Permission  Permission
 }
 
+// Sound reports whether no part of the filter is the code that stands for what is
+// not known: Kafka does not read such a request.
+func (f *Filter) Sound() bool {
+	return f.ResourceType != ResourceUnknown && f.PatternType != PatternUnknown && f.Operation != OperationUnknown && f.Permission != PermissionUnknown
+}
+
 // Known reports whether all parts of the filter are known to this version.
 func (f *Filter) Known() bool {
 	return f.ResourceType.Known() && f.PatternType.Known() && f.Operation.Known() && f.Permission.Known()
