@@ -66,6 +66,10 @@ func (r *recovery) checkStored(b *batch.Batch, seg *segment, next int64) error {
 		return fmt.Errorf("%w: leader epoch %d after %d", batch.ErrCorrupt, b.LeaderEpoch, r.l.epochs.latest())
 	case b.BaseOffset < next:
 		return fmt.Errorf("%w: base offset %d, expected %d or more", batch.ErrCorrupt, b.BaseOffset, next)
+	case next < r.saved.point && b.BaseOffset > r.saved.point:
+		// A batch begins at the recovery point: this one cannot be the first
+		// after a gap that spans it.
+		return fmt.Errorf("%w: base offset %d, expected %d, and a batch at the recovery point %d", batch.ErrCorrupt, b.BaseOffset, next, r.saved.point)
 	case b.LastOffset()-base > math.MaxInt32:
 		return fmt.Errorf("%w: offset %d is too far from the segment's base %d", batch.ErrCorrupt, b.LastOffset(), base)
 	}

@@ -15,6 +15,7 @@ func Commands(g *Globals) []*cobra.Command {
 		searchCommand(g),
 		alertCommand(g),
 		dumpLogCommand(g),
+		logCommand(g),
 		versionCommand(g),
 	}
 }

@@ -1,0 +1,78 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/broker/storage"
+)
+
+// Damage in the middle of one partition takes that partition offline, with
+// file and offset in the log, and nothing else; after a repair it is there again.
+func TestDamageInTheMiddleTakesOnePartitionOffline(t *testing.T) {
+	dir := t.TempDir()
+	n := startNode(t, dir, testConfig())
+	createTopic(t, n, "t", 3, nil)
+	manual := []kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RecordRetries(0), kgo.DisableIdempotentWrite()}
+	c := newClient(t, n, manual...)
+	for range 20 {
+		for p := range int32(3) {
+			if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: p, Value: []byte("value")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	logs := n.logDir()
+	n.stop()
+	name := filepath.Join(logs, "t-1", "00000000000000000000.log")
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(name, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	log := &logBuffer{}
+	node, err := New(testConfig(), Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- node.Run(ctx) }()
+	c = newClient(t, &testNode{Node: node, log: log}, manual...)
+	for p := range int32(3) {
+		err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: p, Value: []byte("more")}).FirstErr()
+		if p == 1 && !errors.Is(err, kerr.KafkaStorageError) || p != 1 && err != nil {
+			t.Errorf("produce to partition %d: %v", p, err)
+		}
+	}
+	if text := log.String(); !strings.Contains(text, name+" is corrupt at byte ") || !strings.Contains(text, "(offset ") {
+		t.Errorf("the log does not name file and offset:\n%s", text)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, storage.ErrOffline) {
+		t.Errorf("the end of a node with a partition offline: %v", err)
+	}
+
+	r, err := storage.RepairLog(nil, filepath.Join(logs, "t-1"), true)
+	if err != nil || r.LostFrom <= 0 || r.LostFrom >= 20 {
+		t.Fatalf("repair: %+v %v", r, err)
+	}
+	n = startNode(t, dir, testConfig())
+	c = newClient(t, n, manual...)
+	record, err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: 1, Value: []byte("more")}).First()
+	if err != nil || record.Offset != r.LostFrom {
+		t.Errorf("produce after the repair: offset %d, want %d: %v", record.Offset, r.LostFrom, err)
+	}
+}
