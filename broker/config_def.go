@@ -82,6 +82,9 @@ func (d *configDef) startValue(cfg configs.Broker) string {
 	if d.static != nil {
 		return d.static(cfg)
 	}
+	if value, ok := cfg.Configs[d.name]; ok {
+		return value
+	}
 	return d.def
 }
 

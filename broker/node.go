@@ -239,7 +239,8 @@ func (n *Node) identify(fs vfs.FS) error {
 			id = newID().String()
 		}
 		image, err = n.meta.Update(func(*metadata.Image) ([]metadata.Record, error) {
-			return []metadata.Record{&metadata.ClusterRecord{ClusterID: id}}, nil
+			first, err := bootstrapRecords(fs, n.dir)
+			return append([]metadata.Record{&metadata.ClusterRecord{ClusterID: id}}, first...), err
 		})
 		if err != nil {
 			return err
@@ -275,7 +276,7 @@ func newID() metadata.TopicID {
 }
 
 func validateConfig(cfg configs.Broker) error {
-	if err := checkListeners(cfg); err != nil {
+	if err := errors.Join(checkListeners(cfg), checkDefaults(cfg)); err != nil {
 		return err
 	}
 	switch {

@@ -117,6 +117,10 @@ type Broker struct {
 	// TransactionalIDExpiration is how long a transactional id without a
 	// transaction is remembered (transactional.id.expiration.ms).
 	TransactionalIDExpiration Duration `yaml:"transactional_id_expiration" min:"1s"`
+	// Configs are defaults of topic configs under the names that Apache Kafka has
+	// for them in server.properties, for instance min.insync.replicas: those that have
+	// no key of their own here.
+	Configs map[string]string `yaml:"configs"`
 	// Authorizer decides what clients may do.
 	Authorizer Authorizer `yaml:"authorizer"`
 }

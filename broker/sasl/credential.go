@@ -26,12 +26,18 @@ type Credential struct {
 
 // NewCredential makes a credential of a password with a random salt.
 func NewCredential(mechanism, password string, iterations int) (Credential, error) {
+	salt := make([]byte, saltBytes)
+	rand.Read(salt) // never fails
+	return NewCredentialWithSalt(mechanism, password, salt, iterations)
+}
+
+// NewCredentialWithSalt makes a credential of a password and a salt, which must
+// be another one for each user.
+func NewCredentialWithSalt(mechanism, password string, salt []byte, iterations int) (Credential, error) {
 	h, ok := scramHash(mechanism)
 	if !ok {
 		return Credential{}, fmt.Errorf("%q is not a SCRAM mechanism", mechanism)
 	}
-	salt := make([]byte, saltBytes)
-	rand.Read(salt) // never fails
 	salted, err := pbkdf2.Key(h, password, salt, iterations, h().Size())
 	if err != nil {
 		return Credential{}, fmt.Errorf("derive key: %w", err)

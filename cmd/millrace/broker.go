@@ -15,7 +15,19 @@ import (
 // move its data.
 func newBroker(g *client.Globals) *cobra.Command {
 	cmd := newRole(g, "broker", "Run a broker node, or move its data from and to Apache Kafka", server.Roles{Broker: true})
-	cmd.AddCommand(newImportKafka(g), newExportKafka(g))
+	p := &propertiesFlags{}
+	p.register(cmd)
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if p.file == "" {
+			if len(p.override) > 0 {
+				return &client.UsageError{Msg: "--override needs --server-properties"}
+			}
+			return run(cmd, args)
+		}
+		return runProperties(cmd, g, p)
+	}
+	cmd.AddCommand(newImportKafka(g), newExportKafka(g), newFormat(), newRandomUUID())
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Stdout takes what notifiers print.
 	Stdout io.Writer
+	// BrokerDir is the broker's data directory, laid out as BrokerLayout says;
+	// empty is broker/ within the configuration's data directory.
+	BrokerDir    string
+	BrokerLayout broker.Layout
 }
 
 // Server is one process with some parts of Millrace.
@@ -125,7 +130,8 @@ func (s *Server) add(stage int, name string, run func(context.Context) error) {
 func (s *Server) log(name string) *slog.Logger { return s.opts.Logger.With("part", name) }
 
 func (s *Server) openBroker() error {
-	n, err := broker.New(s.cfg.Broker, broker.Options{Dir: filepath.Join(s.cfg.DataDir, "broker"), Logger: s.log("broker"), Registerer: s.registry})
+	dir := cmp.Or(s.opts.BrokerDir, filepath.Join(s.cfg.DataDir, "broker"))
+	n, err := broker.New(s.cfg.Broker, broker.Options{Dir: dir, Layout: s.opts.BrokerLayout, Logger: s.log("broker"), Registerer: s.registry})
 	if err != nil {
 		return fmt.Errorf("open the broker: %w", err)
 	}
