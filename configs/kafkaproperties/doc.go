@@ -7,3 +7,5 @@
 //
 // Source: Apache Kafka 4.1, KafkaConfig and java.util.Properties.load.
 package kafkaproperties
+
+//go:generate go test . -run TestTheTableInTheManualIsCurrent -rewrite

@@ -193,7 +193,7 @@ func TestTheTableInTheManualIsCurrent(t *testing.T) {
 		return
 	}
 	if is != want {
-		t.Errorf("the table in %s is not current: go test ./configs/kafkaproperties -rewrite", name)
+		t.Errorf("the table in %s is not current: go generate ./configs/...", name)
 	}
 	for _, k := range Keys() {
 		if !strings.Contains(want, "`"+k.YAML+"`") || !strings.Contains(want, "`"+k.Name+"`") {
