@@ -1,11 +1,14 @@
 package broker
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/test/authority"
 )
 
 // BenchmarkProduce sends batches over one connection, some in flight, as
@@ -41,12 +44,25 @@ func BenchmarkProduce(b *testing.B) {
 
 // BenchmarkFetch reads what is there over one connection.
 func BenchmarkFetch(b *testing.B) {
+	benchmarkFetch(b, "PLAINTEXT")
+}
+
+// BenchmarkFetchTLS is BenchmarkFetch with a client that decrypts in the same process.
+func BenchmarkFetchTLS(b *testing.B) {
+	benchmarkFetch(b, "SSL")
+}
+
+func benchmarkFetch(b *testing.B, listener string) {
+	ca := authority.New(b, "bench")
 	for _, size := range []int32{64 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("bytes=%d", size), func(b *testing.B) {
-			n := startNode(b, b.TempDir(), testConfig())
+			n := startNode(b, b.TempDir(), secureConfig(b, ca))
 			createTopic(b, n, "t", 1, nil)
-			c := dial(b, n)
+			c := dialListener(b, n, listener)
 			c.SetDeadline(time.Time{})
+			if listener == "SSL" {
+				c = &rawConn{tls.Client(c, ca.Client("", "")), b}
+			}
 			response := make([]byte, 2<<20)
 			records := buildBatch(b, nil, string(make([]byte, 16<<10)))
 			for range 256 {

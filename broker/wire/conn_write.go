@@ -164,14 +164,11 @@ func (c *Conn) write(out net.Buffers, bytes int) error {
 }
 
 func (c *Conn) writeBuffers(out net.Buffers) error {
-	write := func() error {
+	if c.transport == nil {
 		_, err := out.WriteTo(c.nc)
 		return err
 	}
-	if c.transport == nil {
-		return write()
-	}
-	return c.transport.gather(write)
+	return c.transport.gather(c.nc, out)
 }
 
 // writeError maps a failed write: a client that went away is not worth a log line.

@@ -43,6 +43,8 @@ type Server struct {
 	smallMax  int64 // largest frame of an API that is not Large
 	encoders  chan struct{}
 	places    chan struct{} // for computing on behalf of clients who are not known yet
+	// tlsBuffers are for the encrypted records of one write.
+	tlsBuffers sync.Pool
 
 	started time.Time // what mutedUntil counts from
 
@@ -61,7 +63,8 @@ func NewServer(cfg Config) (*Server, error) {
 		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}),
 		encoders: make(chan struct{}, encodersMax), places: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		started: time.Now(), draining: make(chan struct{}), cut: make(chan struct{}),
-		smallMax: max(cfg.Budget.Max()/(decodeFactor+1), decodeFloorBytes),
+		tlsBuffers: sync.Pool{New: func() any { return new(make([]byte, 0, tlsWriteBytes)) }},
+		smallMax:   max(cfg.Budget.Max()/(decodeFactor+1), decodeFloorBytes),
 	}
 	if cfg.RequestMax > cfg.Budget.Max() {
 		return nil, fmt.Errorf("request_max (%d bytes) must not be larger than request_memory (%d bytes)", cfg.RequestMax, cfg.Budget.Max())

@@ -25,11 +25,12 @@ var ErrHandshake = errors.New("TLS handshake failed")
 type transport struct {
 	net.Conn
 	places      chan struct{}
-	handshaking bool // only the reader uses it
+	pool        *sync.Pool // of *[]byte with room for tlsWriteBytes
+	handshaking bool       // only the reader uses it
 
 	mu        sync.Mutex // the reader may write too: alerts, key updates
 	gathering bool
-	gathered  []byte
+	gathered  []byte // from the pool, while gathering
 	closing   bool
 }
 
@@ -78,19 +79,21 @@ func (t *transport) SetWriteDeadline(at time.Time) error {
 	return t.Conn.SetWriteDeadline(at)
 }
 
-// gather lets write produce records and sends them together.
-func (t *transport) gather(write func() error) error {
+// gather writes out to the TLS connection above and sends its records together.
+func (t *transport) gather(above net.Conn, out net.Buffers) error {
+	buffer := t.pool.Get().(*[]byte)
 	t.mu.Lock()
-	t.gathering = true
+	t.gathering, t.gathered = true, (*buffer)[:0]
 	t.mu.Unlock()
-	err := write()
+	_, err := out.WriteTo(above)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.gathering = false
 	if err == nil {
 		err = t.flush()
 	}
-	t.gathered = nil // idle connections hold no buffer
+	t.gathered = nil
+	t.pool.Put(buffer)
 	return err
 }
 
@@ -102,7 +105,7 @@ func (t *transport) beginClose() {
 
 // secure makes nc a TLS connection; the handshake comes later, on the reader.
 func (s *Server) secure(l *listener, nc net.Conn) (net.Conn, *transport) {
-	t := &transport{Conn: nc, places: s.places}
+	t := &transport{Conn: nc, places: s.places, pool: &s.tlsBuffers}
 	return tls.Server(t, l.TLS), t
 }
 

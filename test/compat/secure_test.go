@@ -138,6 +138,54 @@ func (s *secureNode) ourClients() map[string]configs.Kafka {
 	return out
 }
 
+// TestOurClientsReachApacheKafkaOverTLSAndSASL: the same settings lead to a real Kafka.
+func TestOurClientsReachApacheKafkaOverTLSAndSASL(t *testing.T) {
+	t.Parallel()
+	a := authority.New(t, "compat")
+	cert, key := a.Issue(t.TempDir(), pkix.Name{CommonName: "localhost"})
+	store := filepath.Join(t.TempDir(), "keystore.pem")
+	var both []byte
+	for _, name := range []string{key, cert} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, b...)
+	}
+	if err := os.WriteFile(store, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &secureNode{authority: a, saslAddr: peers.FreeAddr(t), mutualAddr: peers.FreeAddr(t)}
+	s.certFile, s.keyFile = a.Issue(t.TempDir(), pkix.Name{CommonName: "client"})
+	server := peers.Kafka(t, peers.KafkaListener("SASL", s.saslAddr), peers.KafkaListener("MUTUAL", s.mutualAddr), peers.KafkaProperties(
+		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL",
+		"ssl.keystore.type=PEM", "ssl.keystore.location="+store, "ssl.truststore.type=PEM", "ssl.truststore.location="+a.File,
+		"listener.name.mutual.ssl.client.auth=required", "sasl.enabled.mechanisms="+strings.Join(configs.SASLMechanisms(), ","),
+		fmt.Sprintf(`listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_%s="%s";`, secureUser, securePassword),
+		"listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+		"listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+	))
+	admin, err := sarama.NewClusterAdmin([]string{server.Bootstrap}, saramaConfig(sarama.V2_8_0_0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	for _, mechanism := range []sarama.ScramMechanismType{sarama.SCRAM_MECHANISM_SHA_256, sarama.SCRAM_MECHANISM_SHA_512} {
+		if _, err := admin.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{
+			{Name: secureUser, Mechanism: mechanism, Iterations: 4096, Salt: []byte("salt of " + secureUser), Password: []byte(securePassword)},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, k := range s.ourClients() {
+		topic := "ours-" + name
+		if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) { roundTrip(t, k, topic) })
+	}
+}
+
 // roundTrip produces and consumes one record.
 func roundTrip(t *testing.T, k configs.Kafka, topic string) {
 	t.Helper()
