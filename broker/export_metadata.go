@@ -102,6 +102,16 @@ func (x *exporter) security() {
 			Name: c.User, Mechanism: codes[c.Mechanism], Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey, Iterations: int32(c.Iterations),
 		})
 	}
+	for _, e := range x.image.Quotas().Entities() {
+		var entity []kafkadir.QuotaEntity
+		for _, p := range metadata.QuotaParts(e) {
+			entity = append(entity, kafkadir.QuotaEntity{Type: p.Kind, Name: p.Name})
+		}
+		limits := x.image.Quotas().Get(e)
+		for _, key := range slices.Sorted(maps.Keys(limits)) {
+			x.add(&kafkadir.ClientQuotaRecord{Entity: entity, Key: string(key), Value: limits[key]})
+		}
+	}
 	for b, id := range x.image.ACLs() {
 		x.add(&kafkadir.AccessControlEntryRecord{
 			ID: kafkadir.UUID(id), ResourceType: int8(b.Type), ResourceName: b.Name, PatternType: int8(b.Kind),

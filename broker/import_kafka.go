@@ -61,7 +61,8 @@ type ImportReport struct {
 	Configs       int   `json:"configs"`
 	ACLs          int   `json:"acls"`
 	// Users are SCRAM credentials.
-	Users int `json:"users"`
+	Users  int `json:"users"`
+	Quotas int `json:"quotas"`
 	// Cut are the torn ends of logs, which were never acknowledged by a sync.
 	Cut []kafkadir.Finding `json:"cut"`
 	// Gaps are what is missing or damaged.

@@ -9,6 +9,7 @@ import (
 	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/kafkadir"
 	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/quota"
 )
 
 // importer turns the metadata of a Kafka node into records of ours.
@@ -105,6 +106,10 @@ func (m *importer) configs() {
 			// They are in the topics' records.
 		case key.Type == kafkadir.ResourceBroker && (key.Name == "" || key.Name == strconv.Itoa(int(m.plan.NodeID))):
 			m.brokerConfigs(key.Name, values)
+		case key.Type == kafkadir.ResourceGroup:
+			for name, value := range m.checked("group "+key.Name, m.tables.group, values) {
+				m.add(&metadata.ConfigRecord{Kind: metadata.ResourceGroup, Name: key.Name, Key: name, Value: &value})
+			}
 		case key.Type == kafkadir.ResourceBroker:
 			m.skip("broker "+key.Name, "%d configs of another broker", len(values))
 		default:
@@ -149,7 +154,7 @@ func scramMechanisms() map[int8]string {
 
 // security takes users and access control entries; the report names what else there is.
 func (m *importer) security() {
-	m.plan.Report.Users, m.plan.Report.ACLs = 0, len(m.image.ACLs())
+	m.plan.Report.Quotas, m.plan.Report.Users, m.plan.Report.ACLs = 0, 0, len(m.image.ACLs())
 	for _, e := range m.image.ACLs() {
 		m.add(&metadata.ACLRecord{ID: metadata.TopicID(e.ID), ACL: metadata.ACL{
 			ResourceType: acl.ResourceType(e.ResourceType), Name: e.ResourceName, PatternType: acl.PatternType(e.PatternType),
@@ -167,10 +172,27 @@ func (m *importer) security() {
 			User: c.Name, Mechanism: mechanism, Iterations: int(c.Iterations), Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey,
 		}})
 	}
-	for _, q := range m.image.Quotas() {
-		m.skip("quota "+q.Key, "of %s: there are no quotas here", q.EntityString())
-	}
+	m.quotas()
 	if n := m.image.Tokens(); n > 0 {
 		m.skip("delegation tokens", "%d: there are none here", n)
+	}
+}
+
+func (m *importer) quotas() {
+	for _, q := range m.image.Quotas() {
+		r := &metadata.QuotaRecord{Key: quota.Key(q.Key), Value: &q.Value}
+		known := q.Value > 0 && slices.Contains([]quota.Key{
+			quota.ProducerByteRate, quota.ConsumerByteRate, quota.RequestPercentage, quota.ControllerMutationRate, quota.ConnectionCreationRate,
+		}, r.Key)
+		for _, e := range q.Entity {
+			known = known && (e.Type == quota.User || e.Type == quota.ClientID || e.Type == quota.IP)
+			r.Entity = append(r.Entity, metadata.QuotaPart{Kind: e.Type, Name: e.Name})
+		}
+		if !known || len(r.Entity) == 0 {
+			m.skip("quota "+q.Key, "%v of %s: there is none of that kind here", q.Value, q.EntityString())
+			continue
+		}
+		m.plan.Report.Quotas++
+		m.add(r)
 	}
 }

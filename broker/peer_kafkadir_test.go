@@ -16,6 +16,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/kafkadir"
 	"github.com/millrace/millrace/test/peers"
@@ -32,13 +33,15 @@ type clusterView struct {
 	ends map[string]string
 	// committed are the offsets of each group.
 	committed map[string]string
+	// users are quotas and SCRAM credentials.
+	users map[string]string
 }
 
 func viewCluster(t *testing.T, bootstrap string) clusterView {
 	t.Helper()
 	c := clientTo(t, bootstrap)
 	admin := kadm.NewClient(c)
-	v := clusterView{topics: map[string]string{}, records: map[string][]string{}, ends: map[string]string{}, committed: map[string]string{}}
+	v := clusterView{topics: map[string]string{}, records: map[string][]string{}, ends: map[string]string{}, committed: map[string]string{}, users: map[string]string{}}
 	topics := must(admin.ListTopicsWithInternal(t.Context()))(t)
 	configs := must(admin.DescribeTopicConfigs(t.Context(), topics.Names()...))(t)
 	for _, topic := range topics.Sorted() {
@@ -72,6 +75,13 @@ func viewCluster(t *testing.T, bootstrap string) clusterView {
 		}
 	})
 	v.read(t, bootstrap, starts, last)
+	for _, q := range must(admin.DescribeClientQuotas(t.Context(), false, []kadm.DescribeClientQuotaComponent{{Type: "user", MatchType: kmsg.QuotasMatchTypeAny}, {Type: "client-id", MatchType: kmsg.QuotasMatchTypeAny}}))(t) {
+		slices.SortFunc(q.Values, func(a, b kadm.ClientQuotaValue) int { return strings.Compare(a.Key, b.Key) })
+		v.users[q.Entity.String()] = fmt.Sprint(q.Values)
+	}
+	for name, u := range must(admin.DescribeUserSCRAMs(t.Context()))(t) {
+		v.users[name] = fmt.Sprint(u.CredInfos)
+	}
 	groups := must(admin.ListGroups(t.Context()))(t)
 	for _, g := range groups.Groups() {
 		must(admin.FetchOffsets(t.Context(), g))(t).Each(func(o kadm.OffsetResponse) {
@@ -150,6 +160,7 @@ func (v clusterView) compare(t *testing.T, now clusterView) {
 	t.Helper()
 	compareMaps(t, "topics", v.topics, now.topics)
 	compareMaps(t, "offsets", v.ends, now.ends)
+	compareMaps(t, "users", v.users, now.users)
 	compareMaps(t, "committed", v.committed, now.committed)
 	for name := range v.records {
 		if !slices.Equal(v.records[name], now.records[name]) {
@@ -198,6 +209,21 @@ func fillCluster(t *testing.T, bootstrap, run string) {
 		}
 	}
 	fillGroups(t, bootstrap, run)
+	fillUsers(t, admin, run)
+}
+
+func fillUsers(t *testing.T, admin *kadm.Client, run string) {
+	t.Helper()
+	entity := kadm.ClientQuotaEntity{{Type: "user", Name: new("user" + run)}, {Type: "client-id"}}
+	if _, err := admin.AlterClientQuotas(t.Context(), []kadm.AlterClientQuotaEntry{
+		{Entity: entity, Ops: []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 1e9}, {Key: "request_percentage", Value: 150.5}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	altered, err := admin.AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "user" + run, Mechanism: kadm.ScramSha512, Iterations: 5000, Password: "secret"}})
+	if err := errors.Join(err, altered.Error()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func fillGroups(t *testing.T, bootstrap, run string) {
@@ -267,6 +293,9 @@ func TestMoveFromApacheKafkaAndBack(t *testing.T) {
 	fillTransactions(t, kafka.Bootstrap, "1")
 	deleteFirst(t, kafka.Bootstrap)
 	before := viewCluster(t, kafka.Bootstrap)
+	if len(before.users) != 2 || len(before.committed) == 0 || len(before.records) < 10 {
+		t.Fatalf("the cluster was not filled: %v, %v, records of %d partitions", before.users, before.committed, len(before.records))
+	}
 	dir := t.TempDir()
 	if _, err := ImportKafka(t.Context(), ImportOptions{From: []string{kafka.LogDir}, Dir: filepath.Join(dir, "running"), Config: testConfig(), Mode: kafkadir.Copy}); !errors.Is(err, kafkadir.ErrRunning) {
 		t.Fatalf("import from a running Kafka: %v", err)

@@ -88,7 +88,7 @@ func printImport(w io.Writer, g *client.Globals, o broker.ImportOptions, r *brok
 		stopped = "not in order: the ends of its logs were checked"
 	}
 	fmt.Fprintf(w, "cluster %s, node %d, stopped %s\n", r.ClusterID, r.NodeID, stopped)
-	fmt.Fprintf(w, "%s: %d topics, %d partitions, %d bytes, %d configs, %d access control entries, %d user credentials\n", done, r.Topics, r.Partitions, r.Bytes, r.Configs, r.ACLs, r.Users)
+	fmt.Fprintf(w, "%s: %d topics, %d partitions, %d bytes, %d configs, %d access control entries, %d user credentials, %d quotas\n", done, r.Topics, r.Partitions, r.Bytes, r.Configs, r.ACLs, r.Users, r.Quotas)
 	for _, list := range []struct {
 		title string
 		items []kafkadir.Finding

@@ -54,6 +54,20 @@ func Keys() []Key {
 		{"group.min.session.timeout.ms", "group_session_timeout_min", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupSessionTimeoutMin = d })},
 		{"group.max.session.timeout.ms", "group_session_timeout_max", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupSessionTimeoutMax = d })},
 		{"group.max.size", "group_members_max", "Kafka has no limit by default", number(func(b *configs.Broker, n int32) { b.GroupMembersMax = int(n) })},
+		{"group.consumer.session.timeout.ms", "group_consumer_session_timeout", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupConsumerSessionTimeout = d })},
+		{"group.consumer.min.session.timeout.ms", "group_consumer_session_timeout_min", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupConsumerSessionTimeoutMin = d })},
+		{"group.consumer.max.session.timeout.ms", "group_consumer_session_timeout_max", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupConsumerSessionTimeoutMax = d })},
+		{"group.consumer.heartbeat.interval.ms", "group_consumer_heartbeat_interval", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupConsumerHeartbeatInterval = d })},
+		{"group.consumer.min.heartbeat.interval.ms", "group_consumer_heartbeat_interval_min", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupConsumerHeartbeatIntervalMin = d })},
+		{"group.consumer.max.heartbeat.interval.ms", "group_consumer_heartbeat_interval_max", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.GroupConsumerHeartbeatIntervalMax = d })},
+		{"group.consumer.migration.policy", "group_migration_policy", "", func(b *configs.Broker, v string) error {
+			v = strings.ToLower(strings.TrimSpace(v))
+			if !strings.Contains(" bidirectional upgrade downgrade disabled ", " "+v+" ") {
+				return fmt.Errorf("%q is not one of bidirectional, upgrade, downgrade, disabled", v)
+			}
+			b.GroupMigrationPolicy = v
+			return nil
+		}},
 		{"transaction.state.log.num.partitions", "transactions_partitions", "", number(func(b *configs.Broker, n int32) { b.TransactionsPartitions = n })},
 		{"transaction.max.timeout.ms", "transaction_timeout_max", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.TransactionTimeoutMax = d })},
 		{"transactional.id.expiration.ms", "transactional_id_expiration", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.TransactionalIDExpiration = d })},
