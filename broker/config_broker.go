@@ -94,6 +94,9 @@ func groupDefaults() []configDef {
 	return []configDef{
 		integer("group.initial.rebalance.delay.ms", "3000", 0, math.MaxInt32).set(millisOf(func(c configs.Broker) configs.Duration { return c.GroupInitialRebalanceDelay })).says("broker.group_initial_rebalance_delay"),
 		integer("offsets.topic.num.partitions", "50", 1, math.MaxInt32).set(numberOf(func(c configs.Broker) int32 { return c.OffsetsPartitions })).says("broker.offsets_partitions"),
+		integer("transaction.state.log.num.partitions", "50", 1, math.MaxInt32).set(numberOf(func(c configs.Broker) int32 { return c.TransactionsPartitions })).says("broker.transactions_partitions"),
+		integer("transaction.max.timeout.ms", "900000", 1, math.MaxInt32).set(millisOf(func(c configs.Broker) configs.Duration { return c.TransactionTimeoutMax })).says("broker.transaction_timeout_max"),
+		integer("transactional.id.expiration.ms", "604800000", 1, math.MaxInt32).set(millisOf(func(c configs.Broker) configs.Duration { return c.TransactionalIDExpiration })).says("broker.transactional_id_expiration"),
 		integer("offsets.topic.replication.factor", "3", 1, math.MaxInt32).set(func(configs.Broker) string { return "1" }).says("A partition has one replica."),
 	}
 }
