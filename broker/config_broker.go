@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/quota"
 	"github.com/millrace/millrace/configs"
 )
 
@@ -50,6 +52,13 @@ func nodeConfigs() []configDef {
 		integer("fetch.max.bytes", strconv.Itoa(fetchBytesMax), 1024, top).says("The most that one fetch returns."),
 		text("inter.broker.listener.name", "").set(func(c configs.Broker) string { return c.InterBrokerListener }).says("broker.inter_broker_listener"),
 		list("listener.security.protocol.map", "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT").set(listenerProtocols).says("broker.listeners"),
+		boolean("allow.everyone.if.no.acl.found", "false").set(func(c configs.Broker) string { return strconv.FormatBool(c.Authorizer.AllowEveryoneIfNoACL) }).says("broker.authorizer.allow_everyone_if_no_acl"),
+		text("authorizer.class.name", "").set(authorizerClass).says("broker.authorizer.enabled"),
+		integer("max.connections.per.ip", "2147483647", 0, top).set(connectionsPerIP).says("broker.connections_max_per_ip"),
+		text("max.connections.per.ip.overrides", "").set(func(c configs.Broker) string { return strings.Join(c.ConnectionsMaxPerIPOverrides, ",") }).says("broker.connections_max_per_ip_overrides"),
+		integer("quota.window.num", strconv.Itoa(quota.Windows), 1, top).says("Windows over which the use of a client is averaged."),
+		integer("quota.window.size.seconds", strconv.Itoa(int(quota.Window/time.Second)), 1, top).says("The length of such a window."),
+		text("super.users", "").set(func(c configs.Broker) string { return strings.Join(c.Authorizer.SuperUsers, ";") }).says("broker.authorizer.super_users"),
 		list("listeners", "PLAINTEXT://:9092").set(listenerAddresses).says("broker.listeners, or broker.listen"),
 		long("log.retention.check.interval.ms", "300000", 1, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.RetentionCheckInterval })).says("broker.retention_check_interval"),
 		integer("max.connections", "2147483647", 0, top).set(numberOf(func(c configs.Broker) int { return c.ConnectionsMax })).says("broker.connections_max"),
@@ -60,6 +69,22 @@ func nodeConfigs() []configDef {
 		long("queued.max.request.bytes", "-1", -1, top).set(bytesOf(func(c configs.Broker) configs.Size { return c.RequestMemory })).says("broker.request_memory"),
 		integer("socket.request.max.bytes", "104857600", 1, top).set(bytesOf(func(c configs.Broker) configs.Size { return c.RequestMax })).says("broker.request_max"),
 	}
+}
+
+// authorizerClass is the authorizer of Apache Kafka whose rules ours follows.
+func authorizerClass(c configs.Broker) string {
+	if !c.Authorizer.Enabled {
+		return ""
+	}
+	return "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+}
+
+// connectionsPerIP is what Kafka shows where there is no limit.
+func connectionsPerIP(c configs.Broker) string {
+	if c.ConnectionsMaxPerIP == 0 {
+		return strconv.Itoa(math.MaxInt32)
+	}
+	return strconv.Itoa(c.ConnectionsMaxPerIP)
 }
 
 // topicDefaults give the topic configs of the same meaning their defaults.

@@ -82,7 +82,7 @@ func (n *Node) secure(l *listener) error {
 func (n *Node) wireListeners() []wire.Listener {
 	out := make([]wire.Listener, len(n.listeners))
 	for i, l := range n.listeners {
-		out[i] = wire.Listener{Name: l.cfg.Name, Net: l.net, SASL: l.sasl}
+		out[i] = wire.Listener{Name: l.cfg.Name, Net: l.net, ConnectionsMax: l.cfg.ConnectionsMax, SASL: l.sasl}
 		if l.certs != nil {
 			out[i].TLS, out[i].Principal = l.certs.Config(), l.rules.Principal
 		}

@@ -167,9 +167,14 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 		return err
 	}
 	n.advertisedAPIs = n.apis()
+	perHost, err := connectionOverrides(n.cfg.ConnectionsMaxPerIPOverrides)
+	if err != nil {
+		return err
+	}
 	n.server, err = wire.NewServer(wire.Config{
 		Listeners: n.wireListeners(), APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
-		ConnectionsMax: n.cfg.ConnectionsMax, IdleTimeout: n.cfg.IdleTimeout.D(), HandshakeTimeout: n.cfg.HandshakeTimeout.D(), Logger: n.log, Metrics: metrics, Quota: n.quotas,
+		ConnectionsMax: n.cfg.ConnectionsMax, ConnectionsPerHost: n.cfg.ConnectionsMaxPerIP, ConnectionsPerHostOf: perHost,
+		IdleTimeout: n.cfg.IdleTimeout.D(), HandshakeTimeout: n.cfg.HandshakeTimeout.D(), Logger: n.log, Metrics: metrics, Quota: n.quotas,
 	})
 	return err
 }

@@ -56,6 +56,12 @@ type Broker struct {
 	RequestMemory Size `yaml:"request_memory" min:"1MiB"`
 	// ConnectionsMax bounds the number of open client connections.
 	ConnectionsMax int `yaml:"connections_max" min:"1"`
+	// ConnectionsMaxPerIP bounds the open connections from one address; 0 has no
+	// limit (max.connections.per.ip).
+	ConnectionsMaxPerIP int `yaml:"connections_max_per_ip" min:"0"`
+	// ConnectionsMaxPerIPOverrides are other limits for single addresses, as
+	// 10.0.0.1:200 (max.connections.per.ip.overrides).
+	ConnectionsMaxPerIPOverrides []string `yaml:"connections_max_per_ip_overrides"`
 	// IdleTimeout closes a connection without requests (connections.max.idle.ms).
 	IdleTimeout Duration `yaml:"idle_timeout" min:"1s"`
 	// ProducerIDExpiration is how long an idle producer's sequences are

@@ -16,6 +16,9 @@ type Listener struct {
 	// Advertised is the host:port that clients are told to connect to; empty
 	// means the address that is listened on.
 	Advertised string `yaml:"advertised"`
+	// ConnectionsMax bounds the open connections of this listener; 0 has no limit
+	// besides that of the node (listener.name.<name>.max.connections).
+	ConnectionsMax int `yaml:"connections_max" min:"0"`
 	// TLS encrypts the connections when it has a cert_file.
 	TLS ListenerTLS `yaml:"tls"`
 	// SASL authenticates the clients when it has mechanisms.

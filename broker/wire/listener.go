@@ -20,6 +20,8 @@ type Listener struct {
 	Name string
 	// Net accepts the connections; the server closes it.
 	Net net.Listener
+	// ConnectionsMax is the number of open connections of this listener, 0 for any.
+	ConnectionsMax int
 	// TLS encrypts the connections; nil leaves them plain.
 	TLS *tls.Config
 	// Principal returns who the owner of a verified client certificate is, in

@@ -16,6 +16,7 @@ type Metrics struct {
 
 	authFailures *prometheus.CounterVec
 	throttled    prometheus.Counter
+	held         prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them unless reg is nil.
@@ -38,7 +39,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 			Name: "millrace_broker_connections", Help: "Open client connections, by listener.",
 		}, []string{"listener"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "millrace_broker_connections_refused_total", Help: "Connections closed at once because connections_max was reached.",
+			Name: "millrace_broker_connections_refused_total", Help: "Connections closed at once because a limit of connections was reached.",
 		}),
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_broker_connections_closed_total", Help: "Connections closed by the node, by reason.",
@@ -46,6 +47,9 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		authFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_broker_authentications_failed_total", Help: "Failed authentications, by listener and mechanism (TLS is the handshake).",
 		}, []string{"listener", "mechanism"}),
+		held: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "millrace_broker_connections_throttled_total", Help: "Connections that were not let in because their address opened too many within a short time.",
+		}),
 		throttled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "millrace_broker_throttled_seconds_total", Help: "Time for which clients were told to be silent because of quotas.",
 		}),
@@ -53,7 +57,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed, m.authFailures, m.throttled} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed, m.authFailures, m.throttled, m.held} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

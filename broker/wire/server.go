@@ -20,6 +20,10 @@ type Config struct {
 	Budget     *Budget
 	// ConnectionsMax is the number of open connections; more are closed at once.
 	ConnectionsMax int
+	// ConnectionsPerHost is the number of open connections from one address, 0 for
+	// any; ConnectionsPerHostOf has the addresses with another limit.
+	ConnectionsPerHost   int
+	ConnectionsPerHostOf map[string]int
 	// HandshakeTimeout is how long TLS and authentication of a new connection may
 	// take together.
 	HandshakeTimeout time.Duration
@@ -53,6 +57,8 @@ type Server struct {
 
 	mu    sync.Mutex
 	conns map[*Conn]struct{}
+
+	admission admission
 	wg    sync.WaitGroup
 }
 
@@ -60,7 +66,7 @@ type Server struct {
 func NewServer(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, budget: cfg.Budget, metrics: cfg.Metrics, log: NewThrottledLog(cfg.Logger),
-		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}),
+		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}), admission: newAdmission(),
 		encoders: make(chan struct{}, encodersMax), places: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		started: time.Now(), draining: make(chan struct{}), cut: make(chan struct{}),
 		tlsBuffers: sync.Pool{New: func() any { return new(make([]byte, 0, tlsWriteBytes)) }},
@@ -88,14 +94,17 @@ func NewServer(cfg Config) (*Server, error) {
 func (s *Server) serveConn(l *listener, nc net.Conn) {
 	c := newConn(s, l, nc)
 	s.mu.Lock()
-	if len(s.conns) >= s.cfg.ConnectionsMax {
+	if s.hold(c) {
 		s.mu.Unlock()
-		s.metrics.refused.Inc()
-		c.close(fmt.Errorf("connections_max of %d is reached", s.cfg.ConnectionsMax))
 		return
 	}
-	s.conns[c] = struct{}{}
+	err := s.admit(c)
 	s.mu.Unlock()
+	if err != nil {
+		s.metrics.refused.Inc()
+		c.close(err)
+		return
+	}
 	l.connections.Inc()
 	s.wg.Add(2)
 	go func() {
@@ -105,9 +114,7 @@ func (s *Server) serveConn(l *listener, nc net.Conn) {
 	go func() {
 		defer s.wg.Done()
 		c.writeLoop()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
+		s.leave(c)
 		l.connections.Dec()
 	}()
 }
@@ -132,6 +139,7 @@ func (s *Server) drain() {
 	}
 	close(s.draining)
 	s.closeListeners()
+	s.letGo()
 	for c := range s.conns {
 		c.stopReading()
 	}
