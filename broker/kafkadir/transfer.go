@@ -139,9 +139,9 @@ func copyFile(fsys vfs.FS, from, to string, n int64) (err error) {
 // move renames the directory, then brings its files to the state that the
 // replica has. Each step may find itself done by an earlier run.
 func (t *Transfer) move(r *Replica, staged string) error {
-	err := t.FS.Rename(r.Path, staged)
-	if errors.Is(err, fs.ErrNotExist) {
-		_, err = t.FS.Stat(staged)
+	there, err := exists(t.FS, staged)
+	if err == nil && !there {
+		err = t.FS.Rename(r.Path, staged)
 	}
 	if err != nil {
 		return err
