@@ -75,7 +75,7 @@ func TestTopicsThatCannotBeMade(t *testing.T) {
 		{"t", 1, 1, map[string]*string{"retention.ms": new("-2")}, kerr.InvalidConfig, "Value must be at least -1"},
 		{"t", 1, 1, map[string]*string{"segment.bytes": new("100")}, kerr.InvalidConfig, "Value must be at least 1024"},
 		{"t", 1, 1, map[string]*string{"cleanup.policy": new("burn")}, kerr.InvalidConfig, "String must be one of: compact, delete"},
-		{"t", 1, 1, map[string]*string{"compression.type": new("zstd")}, kerr.InvalidConfig, `supports only "producer"`},
+		{"t", 1, 1, map[string]*string{"preallocate": new("true")}, kerr.InvalidConfig, `supports only "false"`},
 		{"t", 1, 1, map[string]*string{"retention.ms": nil}, kerr.InvalidConfig, "Null value"},
 	}
 	c := newClient(t, n)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/millrace/millrace/broker/batch"
 	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/broker/storage"
 )
@@ -16,17 +17,16 @@ import (
 // topicConfigs are the topic configs of Apache Kafka 4.1, in the order of their names.
 func topicConfigs() []configDef {
 	const (
-		stored   = "Batches are stored, replicated and served as the producer compressed them."
 		tiered   = "There is no tiered storage."
 		flushed  = "With durability fsync every acknowledged record is."
 		throttle = "Replication is not throttled."
 	)
 	return []configDef{
 		list("cleanup.policy", "delete", "compact", "delete").from("log.cleanup.policy").says("What is done with old segments: delete, compact, or both."),
-		integer("compression.gzip.level", "-1", -1, 9).from("compression.gzip.level").does(effectFixed).says(stored),
-		integer("compression.lz4.level", "9", 1, 17).from("compression.lz4.level").does(effectFixed).says(stored),
-		text("compression.type", "producer", "uncompressed", "zstd", "lz4", "snappy", "gzip", "producer").from("compression.type").does(effectFixed).says(stored),
-		integer("compression.zstd.level", "3", -131072, 22).from("compression.zstd.level").does(effectFixed).says(stored),
+		integer("compression.gzip.level", "-1", -1, 9).from("compression.gzip.level").says("The level of gzip where compression.type is gzip; -1 is the default one."),
+		integer("compression.lz4.level", "9", 1, 17).from("compression.lz4.level").says("The level of lz4 where compression.type is lz4."),
+		text("compression.type", "producer", "uncompressed", "zstd", "lz4", "snappy", "gzip", "producer").from("compression.type").says("The codec that batches are stored with; producer keeps the one they come with."),
+		integer("compression.zstd.level", "3", -131072, 22).from("compression.zstd.level").says("The level of zstd where compression.type is zstd."),
 		long("delete.retention.ms", "86400000", 0, math.MaxInt64).from("log.cleaner.delete.retention.ms").says("How long tombstones and transaction markers of compacted topics stay after they were first compacted."),
 		long("file.delete.delay.ms", "60000", 0, math.MaxInt64).from("log.segment.delete.delay.ms").says("How long the files of deleted segments stay on disk."),
 		long("flush.messages", maxInt64Text, 1, math.MaxInt64).from("log.flush.interval.messages").says("With durability os: records after which a log is forced to disk. " + flushed),
@@ -141,6 +141,7 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogCo
 		FlushMessages:          number("flush.messages"),
 		FlushMs:                number("flush.ms"),
 	}
+	cfg.Compression = compressionOf(n.topicValue(image, t, "compression.type"), number)
 	if n.topicValue(image, t, "message.timestamp.type") == "LogAppendTime" {
 		cfg.TimestampType = storage.LogAppendTime
 	}
@@ -152,4 +153,24 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogCo
 		}
 	}
 	return cfg
+}
+
+// compressionOf is what compression.type and the levels mean for a log.
+func compressionOf(kind string, number func(string) int64) storage.Compression {
+	c := storage.Compression{Convert: true}
+	switch kind {
+	case "gzip":
+		c.Codec, c.Level = batch.Gzip, int(number("compression.gzip.level"))
+	case "snappy":
+		c.Codec = batch.Snappy
+	case "lz4":
+		c.Codec, c.Level = batch.LZ4, int(number("compression.lz4.level"))
+	case "zstd":
+		c.Codec, c.Level = batch.Zstd, int(number("compression.zstd.level"))
+	case "uncompressed":
+		c.Codec = batch.None
+	default: // producer
+		c.Convert = false
+	}
+	return c
 }

@@ -74,6 +74,9 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 		if err := l.store.space.take(len(batches)); err != nil {
 			return AppendResult{}, err
 		}
+		if batches, err = l.store.converter.convert(batches, cfg); err != nil {
+			return AppendResult{}, err
+		}
 	}
 	l.mu.Lock()
 	res, err := l.appendLocked(batches, &run, o, cfg, nowMs)

@@ -109,6 +109,8 @@ type LogConfig struct {
 	// TimestampBeforeMaxMs and TimestampAfterMaxMs bound how far a record's
 	// timestamp may be from the broker's clock (message.timestamp.{before,after}.max.ms).
 	TimestampBeforeMaxMs, TimestampAfterMaxMs int64
+	// Compression is compression.type.
+	Compression Compression
 	// CleanupPolicy is cleanup.policy.
 	CleanupPolicy CleanupPolicy
 	// FileDeleteDelayMs is how long the files of a segment stay on disk after

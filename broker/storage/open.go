@@ -27,6 +27,7 @@ func Open(cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	s := &Store{cfg: cfg, fs: cfg.FS, log: cfg.Logger, logs: map[TopicPartition]*Log{}}
 	s.metrics = newMetrics(cfg.Registerer)
+	s.converter = newConverter()
 	s.flusher.wake = make(chan struct{}, 1)
 	s.handles = handleCache{openMax: cfg.OpenFilesMax, syncMust: cfg.Durability == DurabilityFsync, metrics: s.metrics}
 	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: &s.buffers}

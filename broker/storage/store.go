@@ -25,14 +25,15 @@ type Store struct {
 	metrics *metrics
 	lock    io.Closer
 
-	flusher flusher
-	grown   grownLogs
-	space   space
-	trash   trashLogs
-	cleaner cleaner
-	handles handleCache
-	tails   tailCache
-	buffers bufferPools
+	flusher   flusher
+	grown     grownLogs
+	converter converter
+	space     space
+	trash     trashLogs
+	cleaner   cleaner
+	handles   handleCache
+	tails     tailCache
+	buffers   bufferPools
 
 	// createMu serialises creation, deletion and closing of logs.
 	createMu sync.Mutex
