@@ -126,3 +126,52 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTransaction is a transaction of one batch: verification, append, marker.
+func BenchmarkTransaction(b *testing.B) {
+	for _, commit := range []bool{true, false} {
+		b.Run(fmt.Sprintf("commit=%v", commit), func(b *testing.B) {
+			l := benchLog(b, DurabilityOS, 0)
+			value := make([]byte, 1000)
+			b.ReportAllocs()
+			begin, sequence := cpuSeconds(b), int32(0)
+			for b.Loop() {
+				raw, err := batch.Build(batch.Options{Transactional: true, Producer: &batch.Producer{ID: 1, Sequence: sequence}}, []batch.Record{{Value: value}})
+				if err == nil {
+					_, err = verified(l, raw)
+				}
+				if err == nil {
+					_, err = l.AppendMarker(Marker{ProducerID: 1, Commit: commit})
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				sequence++
+			}
+			b.ReportMetric((cpuSeconds(b)-begin)/float64(b.N)*1e6, "cpu-µs/op")
+		})
+	}
+}
+
+// TestAppendsDoNotAllocate: neither outside of transactions nor within an ongoing one.
+func TestAppendsDoNotAllocate(t *testing.T) {
+	s := mustOpen(t, Config{Dir: t.TempDir(), Durability: DurabilityOS, TailBytesMax: -1})
+	defer mustClose(t, s)
+	l := mustCreate(t, s, DefaultLogConfig())
+	plain := makeBatch(t, batch.Options{}, 1, "plain", 5)
+	if n := testing.AllocsPerRun(100, func() { mustAppend(t, l, plain) }); n > 0 {
+		t.Errorf("%v allocations for each plain batch", n)
+	}
+	var batches [][]byte
+	for i := range int32(202) {
+		batches = append(batches, transactional(t, 1, 0, i, 1))
+	}
+	mustVerified(t, l, batches[0])
+	i := 1
+	if n := testing.AllocsPerRun(100, func() {
+		mustAppend(t, l, batches[i])
+		i++
+	}); n > 0 {
+		t.Errorf("%v allocations for each batch of an ongoing transaction", n)
+	}
+}

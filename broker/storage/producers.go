@@ -89,8 +89,9 @@ func (s *producers) check(h *batch.Header, o *AppendOptions, logEnd int64) (*pro
 // coordinator knows (KIP-890), and others to be outside of transactions.
 func (s *producers) checkTransaction(p *producer, h *batch.Header, o *AppendOptions) error {
 	ongoing := p != nil && p.txnFirstOffset >= 0
+	known := ongoing && p.epoch == h.ProducerEpoch || s.verifications.valid(h.ProducerID, o.Guard)
 	switch {
-	case h.IsTransactional() && !(ongoing && p.epoch == h.ProducerEpoch) && !s.verifications.valid(h.ProducerID, o.Guard):
+	case h.IsTransactional() && !known:
 		return fmt.Errorf("%w: producer id %d, epoch %d has no ongoing transaction here and was not verified", ErrInvalidTxnState, h.ProducerID, h.ProducerEpoch)
 	case !h.IsTransactional() && ongoing:
 		return fmt.Errorf("%w: a batch outside of the transaction of producer id %d, which is ongoing since offset %d", ErrInvalidTxnState, h.ProducerID, p.txnFirstOffset)
