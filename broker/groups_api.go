@@ -65,7 +65,7 @@ func (n *Node) serveGroup(r *wire.Request) {
 func (n *Node) openGroups(reg prometheus.Registerer) error {
 	n.groups = groups.New(groups.ConfigOf(n.cfg), groups.Options{Logger: n.log, Registerer: reg, Topics: n.groupTopic, Image: groupImage{n}})
 	n.loadGroups()
-	return nil
+	return n.registerGroupLag(reg)
 }
 
 // groupTopic is what the coordinator may know of a topic.

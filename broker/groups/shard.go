@@ -28,6 +28,8 @@ type op struct {
 	// marker ends a transaction; marked is told when it is durable.
 	marker *storage.Marker
 	marked func(error)
+	// inspect looks at the state.
+	inspect func(*core.Shard)
 	// gone says which topics were deleted.
 	gone func(name string, id [16]byte) bool
 	// flushError is why records that were appended never became durable.
@@ -269,6 +271,8 @@ func (sh *shard) handle(o op) error {
 	case o.marker != nil:
 		sh.appendPending()
 		sh.endTransaction(*o.marker, o.marked)
+	case o.inspect != nil:
+		o.inspect(sh.state)
 	case o.gone != nil:
 		sh.appendPending()
 		sh.emit(sh.state.DeleteTopics(nowMs, o.gone))

@@ -154,6 +154,7 @@ func (s *Shard) syncConsumer(g *group, req *kmsg.SyncGroupRequest) *kmsg.SyncGro
 		r.ErrorCode = kerr.InconsistentGroupProtocol.Code
 		return r
 	case g.consumer.epoch > m.epoch && m.state != memberUnrevoked:
+		s.touchConsumer(g.id, m)
 		s.expectJoin(g.id, m)
 		r.ErrorCode = kerr.RebalanceInProgress.Code
 		return r

@@ -39,6 +39,9 @@ type consumerGroup struct {
 	// with, and resolvedVersion and resolvedMs that of the last look at the
 	// expressions. They are in memory alone.
 	checkedVersion, resolvedVersion, resolvedMs int64
+	// emptySinceMs is when the last member went, or the group was loaded
+	// without members.
+	emptySinceMs int64
 }
 
 // resolvedRegex is what an expression matched.

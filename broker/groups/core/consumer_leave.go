@@ -136,12 +136,13 @@ func (s *Shard) cancelMemberTimers(group, member string) {
 }
 
 // rearm starts the timers that members of a consumer group should have and do
-// not: what their firing wrote could not be appended.
+// not, because records could not be appended: soon, where a session has
+// ended, and with all its time where a member has partitions to give up.
 func (s *Shard) rearm(g *group) {
 	for _, m := range g.consumer.sorted() {
 		s.timers.setIfAbsent(timerKey{timerMember, g.id, m.id}, s.nowMs+timerRetryMs)
 		if m.state == memberUnrevoked && m.classic == nil {
-			s.timers.setIfAbsent(timerKey{timerRevocation, g.id, m.id}, s.nowMs+timerRetryMs)
+			s.timers.setIfAbsent(timerKey{timerRevocation, g.id, m.id}, s.nowMs+int64(m.rebalanceTimeoutMs))
 		}
 	}
 }

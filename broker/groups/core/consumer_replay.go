@@ -10,6 +10,9 @@ func (s *Shard) applyConsumer(c change) {
 	case changeMemberGone, changeTargetGone, changeCurrentGone, changeRegexGone:
 		if g := s.groups[c.group]; g != nil && g.consumer != nil {
 			g.consumer.forget(c)
+			if len(g.consumer.members) == 0 {
+				g.consumer.emptySinceMs = s.nowMs
+			}
 		}
 		return
 	case changeTargetEpoch, changePartitionMetadata:

@@ -17,7 +17,7 @@ func (s *Shard) expireOffsets() {
 		left := 0
 		for _, topic := range slices.Sorted(maps.Keys(g.offsets)) {
 			for _, p := range slices.Sorted(maps.Keys(g.offsets[topic])) {
-				if !expired(topic, g.offsets[topic][p]) {
+				if !expired(g.offsets[topic][p]) {
 					left++
 					continue
 				}
@@ -27,42 +27,30 @@ func (s *Shard) expireOffsets() {
 		if expired := g.offsetCount() - left; expired > 0 {
 			s.tell(Event{Kind: EventOffsetsExpired, Group: id, Generation: g.generation, Count: expired})
 		}
-		if left == 0 && g.currentState() == Empty {
+		if left == 0 {
 			s.writeGroupGone(g)
 		}
 	}
 }
 
-// expiry says how the offsets of a group expire; nil when none does now.
-//
-//   - Those of a classic group do so a retention after it became empty. While it has
-//     members only those of topics that nobody subscribes to do, a retention
-//     after their commit, and not while it rebalances: its subscriptions may be on
-//     their way.
-//   - Those of a consumer group do so a retention after their commit, unless a
-//     member subscribes to the topic.
-//   - Those that were committed without a group, a retention after their commit.
-func (s *Shard) expiry(g *group) func(topic string, o offset) bool {
-	byCommit := func(_ string, o offset) bool { return s.expiredSince(o.commitMs, o) }
-	unread := func(subscribed func(string) bool) func(string, offset) bool {
-		return func(topic string, o offset) bool { return s.expiredSince(o.commitMs, o) && !subscribed(topic) }
+// expiry says how the offsets of a group expire; nil when none does now. Those of
+// a group with members never do, not even those of topics that nobody reads any
+// more. Those of a group that became empty do so a retention after that, and those that
+// were committed without a group a retention after the commit. When a consumer group
+// became empty is not in its records: after a start it counts from then.
+func (s *Shard) expiry(g *group) func(o offset) bool {
+	since := func(ms int64) func(o offset) bool {
+		return func(o offset) bool { return s.expiredSince(max(ms, o.commitMs), o) }
 	}
 	switch {
-	case g.consumer != nil && len(g.consumer.members) > 0:
-		read := g.consumer.subscriptions()
-		return unread(func(topic string) bool { _, found := slices.BinarySearch(read, topic); return found })
-	case g.consumer != nil:
-		return byCommit
-	case len(g.pending) > 0:
+	case g.currentState() != Empty || len(g.pending) > 0:
 		return nil
-	case g.state == Empty && g.protocolType != "" && g.stateSinceMs > 0:
-		return func(_ string, o offset) bool { return s.expiredSince(g.stateSinceMs, o) }
-	case g.state == Empty:
-		return byCommit
-	case g.state == Stable && g.protocolType == consumerProtocolType:
-		return unread(g.subscribed)
+	case g.consumer != nil:
+		return since(g.consumer.emptySinceMs)
+	case g.protocolType != "" && g.stateSinceMs > 0:
+		return func(o offset) bool { return s.expiredSince(g.stateSinceMs, o) }
 	}
-	return nil
+	return since(0)
 }
 
 // expiredSince says whether an offset that lives by its retention since then is too old.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -134,9 +135,16 @@ func (s *Shard) assignmentIn(data []byte) (assignment, error) {
 // downgrade makes a classic group of a consumer group of which these members
 // are left, all of the classic protocol. joining is the one that took the
 // place of the last of the new protocol, nil when that one left. With
-// rebalance the members are sent to join again.
+// rebalance, or when members are still on their way to the target, they are
+// sent to join again.
+//
+// Their assignments in the classic group are what they own, where Kafka puts the
+// target: a member that comes back to the new protocol before the others have
+// joined must not be given what one of them still uses.
 func (s *Shard) downgrade(g *group, left []*consumerMember, joining *consumerMember, rebalance bool) {
 	c := g.consumer
+	rebalance = rebalance || c.epoch != c.targetEpoch ||
+		slices.ContainsFunc(left, func(m *consumerMember) bool { return !m.reconciled(c.targetEpoch) })
 	s.write(consumerTombstones(g.id, c)...)
 	if joining != nil && c.members[joining.id] == nil {
 		s.write(memberTombstones(g.id, joining.id)...)
@@ -153,7 +161,7 @@ func (s *Shard) downgrade(g *group, left []*consumerMember, joining *consumerMem
 	classic.protocol = classic.selectProtocol()
 	for i, m := range left {
 		to := classic.members[i]
-		to.assignment = s.classicAssignment(c.targetOf(m), to.metadata(classic.protocol))
+		to.assignment = s.classicAssignment(m.assigned.union(m.revoking), to.metadata(classic.protocol))
 	}
 	r := groupRecord(classic)
 	r.change = change{kind: changeDowngrade, group: g.id, generation: c.epoch, classic: classic, rebalance: rebalance}
@@ -231,6 +239,7 @@ func (s *Shard) writeGroup(g *group) {
 
 // loadedConsumer starts the timers of a group that was read from the log.
 func (s *Shard) loadedConsumer(g *group) {
+	g.consumer.emptySinceMs = s.nowMs
 	g.consumer.checkedVersion, g.consumer.resolvedVersion, g.consumer.resolvedMs = -1, -1, 0
 	for _, m := range g.consumer.sorted() {
 		s.touchConsumer(g.id, m)
