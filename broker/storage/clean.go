@@ -190,6 +190,9 @@ func collectBatch(keys *offsetMap, txns *cleanTxns, b *batch.Batch, from int64) 
 
 // rewrite writes one segment in the place of a group of them.
 func (r *cleanRun) rewrite(f *cleanFilter, group []*segment, ends []int64) error {
+	if err := r.roomFor(group); err != nil {
+		return err
+	}
 	w, err := r.l.newCleanWriter(group[0].base)
 	if err != nil {
 		return err
@@ -210,6 +213,27 @@ func (r *cleanRun) rewrite(f *cleanFilter, group []*segment, ends []int64) error
 	}
 	r.result.writtenBytes += w.size
 	return r.l.swap(w, group)
+}
+
+// roomFor refuses to compact a group when the disk's reserve is too small for
+// it while producers are refused: compaction must not take what is left.
+func (r *cleanRun) roomFor(group []*segment) error {
+	s := &r.l.store.space
+	if !s.refusing.Load() {
+		return nil
+	}
+	var size int64
+	for _, seg := range group {
+		size += seg.size.Load()
+	}
+	now, err := s.free(s.dir)
+	if err != nil {
+		return err
+	}
+	if now.FreeBytes-size < size {
+		return fmt.Errorf("%w: %d bytes are free, compaction of segment %d may need %d", ErrNoSpace, now.FreeBytes, group[0].base, size)
+	}
+	return nil
 }
 
 // filter writes what stays of a segment.

@@ -519,3 +519,34 @@ func TestTruncationTakesTheCleanerBack(t *testing.T) {
 	f.restart()
 	f.want("6:c=2")
 }
+
+// TestFullDiskAndCompaction: compaction leaves the reserve alone, and deleted
+// segments go at once when their room is needed.
+func TestFullDiskAndCompaction(t *testing.T) {
+	clock := newTestClock()
+	free := int64(1 << 30)
+	cfg := testConfig(vfs.NewMem(clock.Now), clock)
+	cfg.DiskReserveBytes = 1 << 20
+	cfg.DiskSpace = func(string) (DiskSpace, error) { return DiskSpace{FreeBytes: free, TotalBytes: 2 << 30}, nil }
+	s := mustOpen(t, cfg)
+	defer mustClose(t, s)
+	l := mustCreate(t, s, cleanLogConfig())
+	for range 8 {
+		mustFlush(t, l, mustAppend(t, l, keyed(t, batch.Options{}, clock.ms(), "a=1", "b="+strings.Repeat("x", 300))).LastOffset)
+	}
+	rollNow(t, l)
+	free = 1500
+	if err := s.space.look(); err != nil || s.WritesRefused() == nil {
+		t.Fatal("producers are not refused", err)
+	}
+	s.cleaner.cleanDirtiest(nil)
+	if l.cleaned.Load() != 0 || l.Uncleanable() != nil || len(filesOf(t, l, suffixCleaned)) > 0 {
+		t.Fatalf("compacted up to %d on a full disk; %v", l.cleaned.Load(), l.Uncleanable())
+	}
+	free = 100_000
+	clock.advance(2 * cleanRetryDelay)
+	s.cleaner.cleanDirtiest(nil)
+	if l.cleaned.Load() != 16 || len(filesOf(t, l, suffixDeleted)) > 0 {
+		t.Fatalf("compacted up to %d; left are %q", l.cleaned.Load(), filesOf(t, l, suffixDeleted))
+	}
+}

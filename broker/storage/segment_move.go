@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -90,6 +91,9 @@ func (l *Log) throwAway(seg *segment, delayMs int64) error {
 	if err := seg.move(suffixDeleted); err != nil {
 		return err
 	}
+	if l.store.space.refusing.Load() {
+		delayMs = 0 // the room is needed
+	}
 	l.trash = append(l.trash, trashed{seg, addMs(l.store.nowMs(), delayMs)})
 	l.store.trash.add(l)
 	return nil
@@ -127,12 +131,15 @@ func addMs(a, b int64) int64 {
 	if sum := a + b; sum >= a {
 		return sum
 	}
-	return 1<<63 - 1
+	return math.MaxInt64
 }
 
 // emptyTrash removes the files whose time has come. What a crash leaves is
 // removed when the log is opened.
 func (s *Store) emptyTrash(nowMs int64) error {
+	if s.space.refusing.Load() {
+		nowMs = math.MaxInt64 // the room is needed
+	}
 	var errs error
 	for _, l := range s.trash.all() {
 		l.checkpointMu.Lock()
