@@ -1,4 +1,5 @@
-// Package core is the classic consumer group coordinator of one partition
+// Package core is the coordinator of consumer groups, of the classic and of the
+// new protocol (KIP-848), of one partition
 // (shard) of __consumer_offsets, without clock, disk or network.
 //
 // # Shape
@@ -19,6 +20,11 @@
 // being ahead of the log by a lost generation is harmless, because the replies that
 // would tell it to the members wait for the log.
 //
+// Groups of the new protocol (consumerGroup) change by their records alone: Step
+// only writes them, and Appended applies them as Replay does. A refused append
+// leaves nothing of them behind. A Tick therefore ends at the first timer that
+// asks for records.
+//
 // [Shard.Replay] applies the records of the log at start, [Shard.Loaded] ends
 // it and starts the sessions of the members found.
 //
@@ -31,8 +37,8 @@
 //
 // Groups, members of a group, pending member ids, bytes of a member's metadata
 // and of an offset's metadata are bounded by [Config]. Each member has at most
-// one timer, each group at most two.
+// one timer, one of the new protocol four, and each group at most two.
 //
 // Sources: KIP-62, KIP-211, KIP-345, KIP-394, KIP-389, KIP-496, KIP-559, KIP-800,
-// KIP-814, KIP-1043, and the behaviour of Apache Kafka 4.1.
+// KIP-814, KIP-848, KIP-1043, KIP-1082, KIP-1101, and the behaviour of Apache Kafka 4.1.
 package core

@@ -450,5 +450,6 @@ func (i scriptImage) Topic(name string) (Topic, bool) { return fakeImage(i.s.top
 func (i scriptImage) TopicName(id [16]byte) (string, bool) {
 	return fakeImage(i.s.topics).TopicName(id)
 }
+
 func (i scriptImage) TopicNames() []string                        { return fakeImage(i.s.topics).TopicNames() }
 func (i scriptImage) GroupConfigs(group string) map[string]string { return i.s.configs[group] }

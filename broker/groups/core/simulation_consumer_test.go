@@ -78,6 +78,7 @@ func (w *consumerWorld) Topic(name string) (Topic, bool) { return fakeImage(w.to
 func (w *consumerWorld) TopicName(id [16]byte) (string, bool) {
 	return fakeImage(w.topics).TopicName(id)
 }
+
 func (w *consumerWorld) TopicNames() []string                  { return fakeImage(w.topics).TopicNames() }
 func (w *consumerWorld) GroupConfigs(string) map[string]string { return nil }
 

@@ -26,7 +26,7 @@ const (
 func TestSimulation(t *testing.T) {
 	seeds := 150
 	if testing.Short() {
-		seeds = 40
+		seeds = 100
 	}
 	if f := flag.Lookup("test.run"); strings.HasPrefix(f.Value.String(), "TestSimulation$") {
 		seeds = 3000
