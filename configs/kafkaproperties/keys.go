@@ -23,7 +23,6 @@ type Key struct {
 // Keys returns the keys that have one counterpart each. Listeners, directories
 // and roles are not among them: see listeners.go and layout.go.
 func Keys() []Key {
-	const day = 24 * time.Hour
 	return []Key{
 		{"node.id", "node_id", "", number(func(b *configs.Broker, n int32) { b.NodeID = n })},
 		{"num.partitions", "default_partitions", "Kafka's default is 1", number(func(b *configs.Broker, n int32) { b.DefaultPartitions = n })},
@@ -45,6 +44,16 @@ func Keys() []Key {
 			return size(func(b *configs.Broker, s configs.Size) { b.RequestMemory = s })(b, v)
 		}},
 		{"max.connections", "connections_max", "Kafka has no limit by default", number(func(b *configs.Broker, n int32) { b.ConnectionsMax = int(n) })},
+		{"max.connections.per.ip", "connections_max_per_ip", "Kafka's 0 refuses everybody but the overrides, ours has no limit", func(b *configs.Broker, v string) error {
+			if strings.TrimSpace(v) == "0" {
+				return fmt.Errorf("0, which refuses everybody, cannot be had: write a number from 1 on")
+			}
+			return number(func(b *configs.Broker, n int32) { b.ConnectionsMaxPerIP = int(n) })(b, v)
+		}},
+		{"max.connections.per.ip.overrides", "connections_max_per_ip_overrides", "", func(b *configs.Broker, v string) error {
+			b.ConnectionsMaxPerIPOverrides = splitNonEmpty(v, ",")
+			return nil
+		}},
 		{"connections.max.idle.ms", "idle_timeout", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.IdleTimeout = d })},
 		{"producer.id.expiration.ms", "producer_id_expiration", "", millis(time.Millisecond, func(b *configs.Broker, d configs.Duration) { b.ProducerIDExpiration = d })},
 		{"offsets.topic.num.partitions", "offsets_partitions", "Kafka's default is 50", number(func(b *configs.Broker, n int32) { b.OffsetsPartitions = n })},

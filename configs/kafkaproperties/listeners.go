@@ -3,6 +3,7 @@ package kafkaproperties
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/configs"
@@ -131,6 +132,13 @@ func (r *reader) of(listener, key string) (Entry, bool) {
 
 func (r *reader) listener(l configs.Listener, protocol string) configs.Listener {
 	l.TLS.ClientAuth, l.TLS.MinVersion = "none", "1.2"
+	if e, ok := r.get("listener.name." + strings.ToLower(l.Name) + ".max.connections"); ok {
+		n, err := strconv.ParseInt(strings.TrimSpace(e.Value), 10, 32)
+		if err != nil || n < 1 {
+			r.fail(e.Line, "%s: %q is not a number from 1 on", e.Key, e.Value)
+		}
+		l.ConnectionsMax = int(n)
+	}
 	if strings.HasSuffix(protocol, "SSL") {
 		r.tls(&l)
 	}

@@ -2,6 +2,7 @@ package kafkaproperties
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -182,9 +183,9 @@ func (f *File) Override(s string) error {
 
 // Get returns the value of a key that counts.
 func (f *File) Get(key string) (Entry, bool) {
-	for i := len(f.Entries) - 1; i >= 0; i-- {
-		if f.Entries[i].Key == key {
-			return f.Entries[i], true
+	for _, e := range slices.Backward(f.Entries) {
+		if e.Key == key {
+			return e, true
 		}
 	}
 	return Entry{}, false

@@ -26,6 +26,7 @@ func elsewhere() map[string]Key {
 		"listeners[].sasl.reauth_max":             {Name: "connections.max.reauth.ms"},
 		"listeners[].sasl.users[].name":           {Name: "plain.sasl.jaas.config"},
 		"listeners[].sasl.users[].password":       {Name: "plain.sasl.jaas.config"},
+		"listeners[].connections_max":             {Name: "listener.name.<name>.max.connections"},
 		"inter_broker_listener":                   {Name: "inter.broker.listener.name, security.inter.broker.protocol"},
 		"cleaner.threads":                         {Name: "log.cleaner.threads, log.cleaner.enable", Differs: "0 is off"},
 		"durability":                              {Differs: "Kafka leaves it to the operating system, as `os` does"},
