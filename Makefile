@@ -5,7 +5,7 @@ TOOL   = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler.
 RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test check generate bench fuzz kill-test conformance bench-broker clean
+.PHONY: build test check generate bench fuzz kill-test conformance bench-broker soak clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
@@ -40,6 +40,10 @@ kill-test:
 # Other projects' test suites against the broker and against Apache Kafka; writes docs/compatibility.md.
 conformance:
 	MILLRACE_CONFORMANCE=full $(GO) test -count=1 -timeout 170m -v -run TestConformance ./test/conformance
+
+# Half an hour of mixed load: memory, descriptors and goroutines stay level.
+soak:
+	MILLRACE_SOAK_MINUTES=30 $(GO) test -count=1 -timeout 60m -v -run TestSoak ./test/soak
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

@@ -1,0 +1,207 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/test/process"
+)
+
+const (
+	// shortTime is the load of every run; MILLRACE_SOAK_MINUTES makes it longer.
+	shortTime = 20 * time.Second
+	// sampleInterval is between two looks at the process.
+	sampleInterval = time.Second
+	// settleTime is how long the broker may take to let go of what clients left.
+	settleTime = 90 * time.Second
+	// slackGoroutines and slackDescriptors may be left over: timers, files that
+	// the first load opened for good.
+	slackGoroutines, slackDescriptors = 20, 40
+	// residentMiBMax is the limit under the heaviest load.
+	residentMiBMax = 300
+)
+
+// sample is one look at the process.
+type sample struct{ residentMiB, descriptors, goroutines float64 }
+
+func look(p *process.Process) (sample, error) {
+	m, err := p.Metrics()
+	if err != nil {
+		return sample{}, err
+	}
+	s := sample{m["process_resident_memory_bytes"] / (1 << 20), m["process_open_fds"], m["go_goroutines"]}
+	if s.residentMiB == 0 || s.descriptors == 0 || s.goroutines == 0 {
+		return s, errors.New("the process tells not all of memory, descriptors and goroutines")
+	}
+	return s, nil
+}
+
+func duration(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("MILLRACE_SOAK_MINUTES")
+	if text == "" {
+		return shortTime
+	}
+	d, err := time.ParseDuration(text + "m")
+	if err != nil {
+		t.Fatalf("MILLRACE_SOAK_MINUTES: %v", err)
+	}
+	return d
+}
+
+func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: -short puts no server under load")
+	}
+	binary, err := process.Build(t.TempDir(), "../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := process.New(t, binary, "broker: {retention_bytes: 67108864, segment_size: 16MiB, retention_check_interval: 5s}\n", "broker")
+	p.Start()
+	lasting := duration(t)
+	// The first, small load makes everything that is made once.
+	underLoad(t, p, 5*time.Second)
+	before := settled(t, p, sample{})
+	samples := underLoad(t, p, lasting)
+	after := settled(t, p, before)
+	t.Logf("%s of load: before %+v, after %+v, most %+v", lasting, before, after, most(samples))
+	if top := most(samples); top.residentMiB > residentMiBMax {
+		t.Errorf("%.0f MiB resident, %d are allowed", top.residentMiB, residentMiBMax)
+	}
+	if lasting > 5*time.Minute {
+		level(t, samples)
+	}
+	if len(samples) == 0 {
+		t.Error("nothing was measured")
+	}
+}
+
+// underLoad runs all kinds of clients for a while.
+func underLoad(t *testing.T, p *process.Process, lasting time.Duration) []sample {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), lasting)
+	defer cancel()
+	failures := make(chan error, len(loads()))
+	for name, run := range loads() {
+		go func() {
+			err := run(ctx, p.Broker)
+			if ctx.Err() != nil {
+				err = nil // what it was doing was cut off
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			failures <- err
+		}()
+	}
+	var samples []sample
+	tick := time.NewTicker(sampleInterval)
+	defer tick.Stop()
+	for running := len(loads()); running > 0; {
+		select {
+		case err := <-failures:
+			running--
+			if err != nil {
+				t.Fatalf("%v\n%s", err, p.Logs())
+			}
+		case <-tick.C:
+			s, err := look(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			samples = append(samples, s)
+		}
+	}
+	return samples
+}
+
+// settled waits until the process holds what it held before, where before is
+// known, and returns what it holds.
+func settled(t *testing.T, p *process.Process, before sample) sample {
+	t.Helper()
+	var now sample
+	p.Eventually(settleTime, "what clients left is let go", func() (err error) {
+		m, err := p.Metrics()
+		if err == nil && m["millrace_broker_connections"] > 0 {
+			return fmt.Errorf("%v connections", m["millrace_broker_connections"])
+		}
+		if now, err = look(p); err != nil || before == (sample{}) {
+			return err
+		}
+		if now.goroutines > before.goroutines+slackGoroutines || now.descriptors > before.descriptors+slackDescriptors {
+			err = fmt.Errorf("%+v, before the load %+v", now, before)
+		}
+		return err
+	})
+	return now
+}
+
+func most(samples []sample) sample {
+	var top sample
+	for _, s := range samples {
+		top = sample{max(top.residentMiB, s.residentMiB), max(top.descriptors, s.descriptors), max(top.goroutines, s.goroutines)}
+	}
+	return top
+}
+
+// level compares the medians of the second and the last quarter.
+func level(t *testing.T, samples []sample) {
+	t.Helper()
+	n := len(samples) / 4
+	for name, of := range map[string]func(sample) float64{
+		"resident MiB": func(s sample) float64 { return s.residentMiB },
+		"descriptors":  func(s sample) float64 { return s.descriptors },
+		"goroutines":   func(s sample) float64 { return s.goroutines },
+	} {
+		early, late := median(samples[n:2*n], of), median(samples[3*n:], of)
+		t.Logf("%s: %.0f in the second quarter, %.0f in the last", name, early, late)
+		if late > early*1.15+16 {
+			t.Errorf("%s grow from %.0f to %.0f", name, early, late)
+		}
+	}
+}
+
+func median(samples []sample, of func(sample) float64) float64 {
+	values := make([]float64, 0, len(samples))
+	for _, s := range samples {
+		values = append(values, of(s))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// TestSoakKeepsNoFiles is for the folder of the test itself: a process that is
+// stopped in order leaves no temporary files in its data.
+func TestSoakKeepsNoFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: -short puts no server under load")
+	}
+	binary, err := process.Build(t.TempDir(), "../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := process.New(t, binary, "", "broker")
+	p.Start()
+	underLoad(t, p, 3*time.Second)
+	if _, err := p.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{"*.tmp", "*.cleaned", "*.swap"} {
+		for _, dir := range []string{"broker", "broker/*", "broker/*/*"} {
+			left, err := filepath.Glob(filepath.Join(p.Dir, "data", dir, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		}
+	}
+}
