@@ -10,6 +10,7 @@ func Commands(g *Globals) []*cobra.Command {
 		produceCommand(g),
 		consumeCommand(g),
 		groupCommand(g),
+		txnCommand(g),
 		offsetsCommand(g),
 		userCommand(g),
 		searchCommand(g),
