@@ -3,6 +3,8 @@ package broker
 import (
 	"crypto/x509/pkix"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,10 +14,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	kgosasl "github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/millrace/millrace/broker/sasl"
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/test/authority"
 )
@@ -180,4 +184,72 @@ func TestCredentialsOfScramUsers(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestPlainUsersWithHashes(t *testing.T) {
+	credential, err := sasl.NewCredential(sasl.ScramSHA256, "eve's", sasl.IterationsMin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := secureConfig(t, authority.New(t, "test"))
+	cfg.Users = append(cfg.Users, configs.User{Name: "eve", PasswordHash: credential.Hash()})
+	cfg.Listeners[4].SASL.Users = []configs.User{{Name: "mallory", Password: "mallory's"}}
+	n := startNode(t, t.TempDir(), cfg)
+	for _, test := range []struct {
+		mechanism, user, password string
+		in                        bool
+	}{
+		{"PLAIN", "eve", "eve's", true},
+		{"PLAIN", "eve", "Eve's", false},
+		{"PLAIN", "eve", credential.Hash(), false},
+		{"PLAIN", "alice", "alice's", true},
+		{"PLAIN", "nobody", "eve's", false},
+		{"PLAIN", "mallory", "mallory's", false},
+		{"SCRAM-SHA-256", "eve", "eve's", true},
+		{"SCRAM-SHA-512", "eve", "eve's", false},
+	} {
+		c := clientOn(t, n, "SASL_PLAINTEXT", kgo.SASL(mechanismOf(test.mechanism, test.user, test.password)), kgo.RequestRetries(0))
+		if err := c.Ping(t.Context()); (err == nil) != test.in {
+			t.Errorf("%s as %s with %.10s: %v", test.mechanism, test.user, test.password, err)
+		}
+	}
+	own := dialListener(t, n, "SASL_PLAINTEXT")
+	if resp := own.login("mallory", "mallory's"); resp.ErrorCode == 0 {
+		t.Error("a user of another listener got in")
+	}
+	cfg.Users[2].PasswordHash = "secret"
+	if _, err := New(cfg, Options{Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "password_hash") {
+		t.Errorf("a hash that is none: %v", err)
+	}
+}
+
+// FuzzSASLConnection sends bytes to a listener with SASL, after a handshake of a
+// version or without one: the connection ends, and nothing stays reserved.
+func FuzzSASLConnection(f *testing.F) {
+	cfg := secureConfig(f, authority.New(f, "test"))
+	cfg.Listeners = cfg.Listeners[3:4]
+	n := startNode(f, f.TempDir(), cfg)
+	addr, _ := n.ListenerAddr("SASL_PLAINTEXT")
+	token := tokenRequest("\x00alice\x00alice's")
+	f.Add(byte(1), frameOf(2, 1, token))
+	f.Add(byte(0), []byte("\x00\x00\x00\x0e\x00alice\x00alice's"))
+	f.Add(byte(2), frameOf(1, 1, handshakeRequest("SCRAM-SHA-256")))
+	f.Fuzz(func(t *testing.T, version byte, input []byte) {
+		c := dialRaw(t, addr)
+		defer c.Close()
+		if version < 2 {
+			ask[*kmsg.SASLHandshakeResponse](c, int16(version), handshakeRequest("PLAIN"))
+		}
+		if _, err := c.Write(input); err != nil {
+			return // closed already
+		}
+		if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			return
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+				t.Fatal("the connection does not end")
+			}
+		}
+	})
 }

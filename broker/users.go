@@ -11,7 +11,12 @@ import (
 )
 
 // plainUsers are the users of PLAIN at a listener. It is immutable.
-type plainUsers map[string]plainUser
+type plainUsers struct {
+	byName map[string]plainUser
+	// decoy is verified for names that are not there where others have
+	// hashes, so that the time does not tell which there are.
+	decoy *sasl.Credential
+}
 
 // plainUser has a password's sum, or a credential that was made of it.
 type plainUser struct {
@@ -20,28 +25,32 @@ type plainUser struct {
 }
 
 func newPlainUsers(users []configs.User) (plainUsers, error) {
-	out := make(plainUsers, len(users))
+	out := plainUsers{byName: make(map[string]plainUser, len(users))}
 	for _, u := range users {
 		if u.Name == "" || (u.Password == "") == (u.PasswordHash == "") {
-			return nil, fmt.Errorf("user %q needs a name, and either a password or a password_hash", u.Name)
+			return out, fmt.Errorf("user %q needs a name, and either a password or a password_hash", u.Name)
 		}
 		p := plainUser{sum: sha256.Sum256([]byte(u.Password))}
 		if u.PasswordHash != "" {
 			c, err := sasl.ParseHash(u.PasswordHash)
 			if err != nil {
-				return nil, fmt.Errorf("user %q: password_hash: %w", u.Name, err)
+				return out, fmt.Errorf("user %q: password_hash: %w", u.Name, err)
 			}
-			p.credential = &c
+			p.credential, out.decoy = &c, &c
 		}
-		out[u.Name] = p
+		out.byName[u.Name] = p
 	}
 	return out, nil
 }
 
 // verify reports whether a password is the user's.
 func (p plainUsers) verify(user, password string) bool {
-	u, ok := p[user]
-	if u.credential != nil {
+	u, ok := p.byName[user]
+	switch {
+	case !ok && p.decoy != nil:
+		p.decoy.Verify(password)
+		return false
+	case u.credential != nil:
 		return u.credential.Verify(password)
 	}
 	sum := sha256.Sum256([]byte(password))

@@ -227,6 +227,7 @@ func TestJavaOverTLSAndSASL(t *testing.T) {
 	out := s.secureTool(t, "", configCommand, "--command-config", admin, "--alter", "--entity-type", "users", "--entity-name", "dora",
 		"--add-config", "SCRAM-SHA-512=[iterations=8192,password=dora's own]")
 	contains(t, "add user", out, "Completed updating config for user dora.")
+	contains(t, "describe user", s.secureTool(t, "", configCommand, "--command-config", admin, "--describe", "--entity-type", "users", "--entity-name", "dora"), "SCRAM-SHA-512=iterations=8192")
 	dora := s.javaProperties(t, "SCRAM-SHA-512", "dora", "dora's own")
 	s.secureTool(t, "one\ntwo\n", consoleProducer, "--topic", "java", "--producer.config", dora)
 	contains(t, "consume", s.secureTool(t, "", consoleConsumer, "--topic", "java", "--consumer.config", dora, "--from-beginning", "--max-messages", "2"), "one two")
