@@ -59,7 +59,7 @@ type Server struct {
 	conns map[*Conn]struct{}
 
 	admission admission
-	wg    sync.WaitGroup
+	wg        sync.WaitGroup
 }
 
 // NewServer checks the table of APIs.

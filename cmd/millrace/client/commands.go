@@ -12,6 +12,7 @@ func Commands(g *Globals) []*cobra.Command {
 		groupCommand(g),
 		txnCommand(g),
 		offsetsCommand(g),
+		aclCommand(g),
 		userCommand(g),
 		searchCommand(g),
 		alertCommand(g),

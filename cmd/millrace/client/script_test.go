@@ -108,6 +108,14 @@ func TestScriptsWithTLSAndSASL(t *testing.T) {
 	run(t, "testdata/secure", "SASL="+sasl, "MUTUAL="+certificate, "CA="+ca.File, "CERT="+clientCert, "KEY="+clientKey)
 }
 
+// TestScriptsWithAnAuthorizer: a node of our own with a super user, and one without an authorizer.
+func TestScriptsWithAnAuthorizer(t *testing.T) {
+	closed := nodes.BrokerWith(t, func(cfg *configs.Broker) {
+		cfg.Authorizer = configs.Authorizer{Enabled: true, SuperUsers: []string{"User:ANONYMOUS"}}
+	})
+	run(t, "testdata/acl", "CLOSED="+closed, "OPEN="+nodes.Broker(t))
+}
+
 func TestScriptsWithElasticsearch(t *testing.T) {
 	runSearches(t, peers.Elasticsearch(t).URL)
 }
