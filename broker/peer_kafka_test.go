@@ -73,18 +73,24 @@ func (c *rawConn) decode(step comparedStep, body []byte) string {
 	if err := resp.ReadFrom(body); err != nil {
 		return fmt.Sprintf("unreadable: %v %x", err, body)
 	}
+	return maskedJSON(c.t, resp, step.mask)
+}
+
+// maskedJSON is a response without what differs between two brokers.
+func maskedJSON(t testing.TB, resp kmsg.Response, mask []string) string {
+	t.Helper()
 	raw, err := json.Marshal(resp)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var decoded any
 	if err := json.Unmarshal(raw, &decoded); err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	maskFields(decoded, append(step.mask, "TopicID", "ClusterID", "Host", "Port", "UnknownTags", "Dir", "TotalBytes", "UsableBytes"))
+	maskFields(decoded, append(mask, "TopicID", "ClusterID", "Host", "Port", "UnknownTags", "Dir", "TotalBytes", "UsableBytes"))
 	raw, err = json.Marshal(decoded)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return strings.ReplaceAll(string(raw), "null", "[]") // kmsg reads an empty array as nil
 }

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"errors"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/broker/batch"
@@ -78,7 +80,11 @@ func (t *produceTask) appendJoined(part *producePart) (storage.AppendResult, err
 	if produceDialect(t.version) == dialectAdds {
 		o.TransactionVersion = txnVersion2
 	}
-	return part.append(log, part.records, o)
+	result, err := part.append(log, part.records, o)
+	if errors.Is(err, storage.ErrInvalidProducerEpoch) && isTransactional(part.records) {
+		result = failedAppend() // in Kafka it is the coordinator that says so, not the log
+	}
+	return result, err
 }
 
 // awaitJoined asks the coordinator about the partitions where the transaction
