@@ -59,7 +59,7 @@ const (
 	readBytesMax = 8 << 20
 
 	// scanBytes is read at once when a segment is walked through.
-	scanBytes = 256 << 10
+	scanBytes = 64 << 10
 	// smallFileMax bounds what is read of a checkpoint, snapshot or index
 	// file, so that a damaged length cannot take all memory.
 	smallFileMax = 1 << 30
