@@ -136,13 +136,25 @@ func (c *Conn) close(err error) {
 				c.server.log.connectionClosed(c.RemoteHost(), c, err)
 			}
 		}
-		if c.transport != nil {
-			c.transport.beginClose()
-		}
-		if err := c.nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		if err := c.shut(); err != nil && !errors.Is(err, net.ErrClosed) {
 			c.server.cfg.Logger.Debug("close connection failed", "error", err)
 		}
 	})
+}
+
+// shut closes the socket, after the alert that ends TLS unless the node waits for
+// nobody any more.
+func (c *Conn) shut() error {
+	if c.transport == nil {
+		return c.nc.Close()
+	}
+	select {
+	case <-c.server.cut:
+		return c.transport.Close()
+	default:
+	}
+	c.transport.beginClose()
+	return c.nc.Close()
 }
 
 func closeReason(err error) string {
