@@ -12,8 +12,16 @@ import (
 
 // Group is one consumer group.
 type Group struct {
-	Name         string        `json:"name"`
-	State        string        `json:"state"`
+	Name  string `json:"name"`
+	State string `json:"state"`
+	// Type is classic, or consumer for the new protocol (KIP-848); empty when
+	// the broker is older than that.
+	Type string `json:"type,omitempty"`
+	// Epoch, TargetEpoch (the epoch of the assignment) and Assignor are of the
+	// new protocol.
+	Epoch        int32         `json:"epoch,omitempty"`
+	TargetEpoch  int32         `json:"target_epoch,omitempty"`
+	Assignor     string        `json:"assignor,omitempty"`
 	ProtocolType string        `json:"protocol_type"`
 	Members      []Member      `json:"members"`
 	Offsets      []GroupOffset `json:"offsets"`
@@ -25,6 +33,11 @@ type Member struct {
 	ClientID   string             `json:"client_id"`
 	Host       string             `json:"host"`
 	Assignment map[string][]int32 `json:"assignment"`
+	InstanceID string             `json:"instance_id,omitempty"`
+	// Protocol, Epoch and Target (what the member is to have) are of the new protocol.
+	Protocol string             `json:"protocol,omitempty"`
+	Epoch    int32              `json:"epoch,omitempty"`
+	Target   map[string][]int32 `json:"target,omitempty"`
 }
 
 // GroupOffset is what a group has committed for a partition. End is the
@@ -51,86 +64,128 @@ func (g Group) Lag() int64 {
 
 // GroupNames returns the names of all groups with their states, as the brokers list them.
 func (v *View) GroupNames() (map[string]string, error) {
-	states := map[string]string{}
+	listed, err := v.listGroups()
+	states := make(map[string]string, len(listed))
+	for name, g := range listed {
+		states[name] = g.GroupState
+	}
+	return states, err
+}
+
+// listGroups asks all brokers for their groups.
+func (v *View) listGroups() (map[string]sarama.GroupData, error) {
+	conf := *v.client.Config()
+	conf.Version = sarama.V4_0_0_0 // older brokers get the version that they know, without types
+	listed := map[string]sarama.GroupData{}
 	for _, b := range v.client.Brokers() {
-		if err := b.Open(v.client.Config()); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
-			return nil, Explain(err, []string{b.Addr()})
-		}
-		resp, err := b.ListGroups(&sarama.ListGroupsRequest{Version: 4})
-		if err != nil {
-			return nil, Explain(err, []string{b.Addr()})
-		}
-		if !errors.Is(resp.Err, sarama.ErrNoError) {
-			return nil, fmt.Errorf("list groups of broker %d: %w", b.ID(), resp.Err)
-		}
-		for name := range resp.Groups {
-			states[name] = resp.GroupsData[name].GroupState
+		if err := listGroupsOf(b.Addr(), &conf, listed); err != nil {
+			return nil, err
 		}
 	}
-	return states, nil
+	return listed, nil
+}
+
+func listGroupsOf(addr string, conf *sarama.Config, listed map[string]sarama.GroupData) (err error) {
+	b := sarama.NewBroker(addr)
+	if err := b.Open(conf); err != nil {
+		return Explain(err, []string{addr})
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	resp, err := b.ListGroups(&sarama.ListGroupsRequest{Version: 5})
+	if err != nil {
+		return Explain(err, []string{addr})
+	}
+	if !errors.Is(resp.Err, sarama.ErrNoError) {
+		return fmt.Errorf("list groups of broker %s: %w", addr, resp.Err)
+	}
+	for name := range resp.Groups {
+		listed[name] = resp.GroupsData[name]
+	}
+	return nil
 }
 
 // Groups returns the named groups, or all without a name, sorted by name, with
 // members, committed offsets and lag. A name that neither has members nor
 // offsets is an error that wraps [ErrNoGroup].
 func (v *View) Groups(names ...string) ([]Group, error) {
-	states, err := v.GroupNames()
+	listed, err := v.listGroups()
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if _, ok := states[name]; !ok {
+		if _, ok := listed[name]; !ok {
 			return nil, fmt.Errorf("consumer group %q %w", name, ErrNoGroup)
 		}
 	}
 	if len(names) == 0 {
-		names = slices.Sorted(maps.Keys(states))
+		names = slices.Sorted(maps.Keys(listed))
 	}
 	if len(names) == 0 {
 		return nil, nil
 	}
-	described, err := v.admin.DescribeConsumerGroups(names)
-	if err != nil {
-		return nil, Explain(err, v.brokers)
+	var classic, modern []string
+	for _, name := range names {
+		if listed[name].GroupType == consumerType {
+			modern = append(modern, name)
+		} else {
+			classic = append(classic, name)
+		}
 	}
-	groups := make([]Group, 0, len(described))
-	for _, d := range described {
-		g, err := v.group(d, states[d.GroupId])
+	groups, err := v.consumerGroups(modern)
+	if err != nil {
+		return nil, err
+	}
+	if len(classic) > 0 {
+		described, err := v.admin.DescribeConsumerGroups(classic)
 		if err != nil {
+			return nil, Explain(err, v.brokers)
+		}
+		for _, d := range described {
+			groups = append(groups, classicGroup(d, listed[d.GroupId]))
+		}
+	}
+	for i := range groups {
+		if err := v.addCommitted(&groups[i]); err != nil {
 			return nil, err
 		}
-		groups = append(groups, g)
 	}
 	slices.SortFunc(groups, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
 	return groups, v.addLag(groups)
 }
 
-func (v *View) group(d *sarama.GroupDescription, listed string) (Group, error) {
-	g := Group{Name: d.GroupId, State: d.State, ProtocolType: d.ProtocolType, Members: []Member{}, Offsets: []GroupOffset{}}
+func classicGroup(d *sarama.GroupDescription, listed sarama.GroupData) Group {
+	g := Group{Name: d.GroupId, State: d.State, Type: listed.GroupType, ProtocolType: d.ProtocolType, Members: []Member{}, Offsets: []GroupOffset{}}
 	// Apache Kafka answers "Dead" for groups of its newer protocol.
-	if listed != "" && (g.State == "" || g.State == "Dead") {
-		g.State = listed
+	if listed.GroupState != "" && (g.State == "" || g.State == "Dead") {
+		g.State = listed.GroupState
 	}
-	owners := map[partitionKey]string{}
 	for id, m := range d.Members {
 		member := Member{ID: id, ClientID: m.ClientId, Host: m.ClientHost, Assignment: map[string][]int32{}}
 		if a, err := m.GetMemberAssignment(); err == nil && a != nil {
 			member.Assignment = a.Topics
-			for topic, partitions := range a.Topics {
-				for _, p := range partitions {
-					owners[partitionKey{topic, p}] = id
-				}
-			}
 		}
 		g.Members = append(g.Members, member)
 	}
 	slices.SortFunc(g.Members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
-	resp, err := v.admin.ListConsumerGroupOffsets(d.GroupId, nil)
+	return g
+}
+
+// addCommitted fills in what the group has committed, and who has the partition.
+func (v *View) addCommitted(g *Group) error {
+	owners := map[partitionKey]string{}
+	for _, m := range g.Members {
+		for topic, partitions := range m.Assignment {
+			for _, p := range partitions {
+				owners[partitionKey{topic, p}] = m.ID
+			}
+		}
+	}
+	resp, err := v.admin.ListConsumerGroupOffsets(g.Name, nil)
 	if err != nil {
-		return g, fmt.Errorf("offsets of group %q: %w", d.GroupId, Explain(err, v.brokers))
+		return fmt.Errorf("offsets of group %q: %w", g.Name, Explain(err, v.brokers))
 	}
 	if !errors.Is(resp.Err, sarama.ErrNoError) {
-		return g, fmt.Errorf("offsets of group %q: %w", d.GroupId, resp.Err)
+		return fmt.Errorf("offsets of group %q: %w", g.Name, resp.Err)
 	}
 	for topic, blocks := range resp.Blocks {
 		for partition, b := range blocks {
@@ -145,7 +200,7 @@ func (v *View) group(d *sarama.GroupDescription, listed string) (Group, error) {
 	slices.SortFunc(g.Offsets, func(a, b GroupOffset) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
-	return g, nil
+	return nil
 }
 
 type partitionKey struct {

@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/internal/clusterview"
 	"github.com/millrace/millrace/test/peers"
 )
 
@@ -106,6 +108,7 @@ func TestGroupMigration(t *testing.T) {
 				return a == 3 && b == 3
 			})
 			eventually(t, "the group is stable", func() bool { return kind() == "consumer Stable" })
+			checkMixedView(t, n)
 			if err := classic.CommitUncommittedOffsets(t.Context()); err != nil {
 				t.Errorf("a classic member commits in a consumer group: %v", err)
 			}
@@ -114,5 +117,34 @@ func TestGroupMigration(t *testing.T) {
 			eventually(t, "the group is classic", func() bool { return kind() == "classic Stable" })
 			classic.Close()
 		})
+	}
+}
+
+// checkMixedView: the command line's view of a group has members of both protocols.
+func checkMixedView(t *testing.T, n *node) {
+	t.Helper()
+	view, err := clusterview.Open(configs.Kafka{Brokers: []string{n.addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := view.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	groups, err := view.Groups("franz-group")
+	if err != nil || len(groups) != 1 {
+		t.Fatalf("groups: %+v, %v", groups, err)
+	}
+	g := groups[0]
+	protocols := map[string]int{}
+	for _, m := range g.Members {
+		if m.Epoch != g.Epoch || len(m.Assignment["shared"]) != 3 || len(m.Target["shared"]) != 3 {
+			t.Errorf("member %+v of a group in epoch %d", m, g.Epoch)
+		}
+		protocols[m.Protocol]++
+	}
+	if g.Type != "consumer" || g.State != "Stable" || g.Assignor != "uniform" || g.TargetEpoch != g.Epoch || protocols["classic"] != 1 || protocols["consumer"] != 1 {
+		t.Errorf("the group is shown as %+v", g)
 	}
 }

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"slices"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -145,9 +143,4 @@ func (s *Shard) rearm(g *group) {
 			s.timers.setIfAbsent(timerKey{timerRevocation, g.id, m.id}, s.nowMs+int64(m.rebalanceTimeoutMs))
 		}
 	}
-}
-
-// isConsumerMemberTimer says whether a timer belongs to a member of a consumer group.
-func isConsumerMemberTimer(kind timerKind) bool {
-	return slices.Contains([]timerKind{timerMember, timerRevocation, timerConsumerJoin, timerConsumerSync}, kind)
 }

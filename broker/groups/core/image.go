@@ -32,8 +32,17 @@ type Image interface {
 // noImage is an image without topics.
 type noImage struct{}
 
-func (noImage) Version() int64                        { return 0 }
-func (noImage) Topic(string) (Topic, bool)            { return Topic{}, false }
-func (noImage) TopicName([16]byte) (string, bool)     { return "", false }
-func (noImage) TopicNames() []string                  { return nil }
+// Version implements [Image].
+func (noImage) Version() int64 { return 0 }
+
+// Topic implements [Image].
+func (noImage) Topic(string) (Topic, bool) { return Topic{}, false }
+
+// TopicName implements [Image].
+func (noImage) TopicName([16]byte) (string, bool) { return "", false }
+
+// TopicNames implements [Image].
+func (noImage) TopicNames() []string { return nil }
+
+// GroupConfigs implements [Image].
 func (noImage) GroupConfigs(string) map[string]string { return nil }

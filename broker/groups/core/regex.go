@@ -102,8 +102,7 @@ func checkRegex(regex string) *refusal {
 		return nil
 	}
 	why := err.Error()
-	var malformed *syntax.Error
-	if errors.As(err, &malformed) {
+	if malformed, ok := errors.AsType[*syntax.Error](err); ok {
 		why = malformed.Code.String()
 	}
 	return refuse(kerr.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", regex, why)

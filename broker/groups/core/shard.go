@@ -60,9 +60,9 @@ const (
 	EventMemberExpired
 	// EventOffsetsExpired says that Count offsets were too old.
 	EventOffsetsExpired
-	// EventUpgraded says that a classic group became a consumer group, and
-	// EventDowngraded that a consumer group became a classic one.
+	// EventUpgraded says that a classic group became a consumer group.
 	EventUpgraded
+	// EventDowngraded says that a consumer group became a classic one.
 	EventDowngraded
 )
 

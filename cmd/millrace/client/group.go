@@ -19,6 +19,7 @@ func groupCommand(g *Globals) *cobra.Command {
 // groupSummary is one row of group list.
 type groupSummary struct {
 	Name    string `json:"name"`
+	Type    string `json:"type,omitempty"`
 	State   string `json:"state"`
 	Members int    `json:"members"`
 	Lag     int64  `json:"lag"`
@@ -35,14 +36,14 @@ func groupList(g *Globals) *cobra.Command {
 			}
 			rows := make([]groupSummary, 0, len(groups))
 			for _, gr := range groups {
-				rows = append(rows, groupSummary{gr.Name, gr.State, len(gr.Members), gr.Lag()})
+				rows = append(rows, groupSummary{gr.Name, gr.Type, gr.State, len(gr.Members), gr.Lag()})
 			}
 			if g.json() {
 				return writeJSON(cmd.OutOrStdout(), rows)
 			}
-			t := newTable(cmd.OutOrStdout(), "GROUP", "STATE", "MEMBERS", "LAG")
+			t := newTable(cmd.OutOrStdout(), "GROUP", "TYPE", "STATE", "MEMBERS", "LAG")
 			for _, r := range rows {
-				t.row(r.Name, r.State, r.Members, r.Lag)
+				t.row(r.Name, dashed(r.Type), r.State, r.Members, r.Lag)
 			}
 			return t.flush()
 		})
@@ -78,6 +79,9 @@ func groupDescribe(g *Globals) *cobra.Command {
 func printGroup(cmd *cobra.Command, gr clusterview.Group) error {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "group %s: %s, %d members, lag %d\n", printable(gr.Name), gr.State, len(gr.Members), gr.Lag())
+	if gr.Epoch > 0 {
+		fmt.Fprintf(out, "consumer protocol: epoch %d, target of epoch %d, assignor %s\n", gr.Epoch, gr.TargetEpoch, gr.Assignor)
+	}
 	if len(gr.Offsets) > 0 {
 		t := newTable(out, "TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER")
 		for _, o := range gr.Offsets {
@@ -94,15 +98,34 @@ func printGroup(cmd *cobra.Command, gr clusterview.Group) error {
 	if len(gr.Members) == 0 {
 		return nil
 	}
+	if gr.Epoch > 0 {
+		t := newTable(out, "MEMBER", "CLIENT", "HOST", "PROTOCOL", "EPOCH", "PARTITIONS", "TARGET")
+		for _, m := range gr.Members {
+			t.row(m.ID, m.ClientID, m.Host, dashed(m.Protocol), m.Epoch, partitionCount(m.Assignment), partitionCount(m.Target))
+		}
+		return t.flush()
+	}
 	t := newTable(out, "MEMBER", "CLIENT", "HOST", "PARTITIONS")
 	for _, m := range gr.Members {
-		n := 0
-		for _, p := range m.Assignment {
-			n += len(p)
-		}
-		t.row(m.ID, m.ClientID, m.Host, n)
+		t.row(m.ID, m.ClientID, m.Host, partitionCount(m.Assignment))
 	}
 	return t.flush()
+}
+
+func partitionCount(a map[string][]int32) int {
+	n := 0
+	for _, p := range a {
+		n += len(p)
+	}
+	return n
+}
+
+// dashed is the text, or a dash for none.
+func dashed(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }
 
 func groupDelete(g *Globals) *cobra.Command {
