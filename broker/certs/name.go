@@ -4,6 +4,7 @@ import (
 	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
@@ -27,9 +28,9 @@ func DistinguishedName(rawSubject []byte) (string, error) {
 		return "", fmt.Errorf("the subject of a certificate cannot be read: %w", err)
 	}
 	parts := make([]string, 0, len(sets))
-	for i := len(sets) - 1; i >= 0; i-- {
-		attributes := make([]string, len(sets[i]))
-		for j, a := range sets[i] {
+	for _, set := range slices.Backward(sets) {
+		attributes := make([]string, len(set))
+		for j, a := range set {
 			attributes[j] = a.String()
 		}
 		parts = append(parts, strings.Join(attributes, "+"))
