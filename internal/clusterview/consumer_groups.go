@@ -57,9 +57,10 @@ func groupOf(d kmsg.ConsumerGroupDescribeResponseGroup) Group {
 		if m.InstanceID != nil {
 			member.InstanceID = *m.InstanceID
 		}
-		if m.MemberType == 0 {
+		switch m.MemberType {
+		case 0:
 			member.Protocol = "classic"
-		} else if m.MemberType == 1 {
+		case 1:
 			member.Protocol = consumerType
 		}
 		g.Members = append(g.Members, member)
