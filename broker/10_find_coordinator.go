@@ -36,12 +36,18 @@ func (n *Node) findCoordinator(r *wire.Request, req *kmsg.FindCoordinatorRequest
 		found, err := n.coordinatorFor(r, req.CoordinatorType, req.CoordinatorKey)
 		resp.NodeID, resp.Host, resp.Port = found.NodeID, found.Host, found.Port
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err), messageOf(err)
+		if err == nil && req.Version > 0 {
+			resp.ErrorMessage = new("NONE") // as Kafka writes it
+		}
 		return resp
 	}
 	resp.Coordinators = make([]kmsg.FindCoordinatorResponseCoordinator, 0, len(req.CoordinatorKeys))
 	for _, key := range req.CoordinatorKeys {
 		c, err := n.coordinatorFor(r, req.CoordinatorType, key)
 		c.Key, c.ErrorCode, c.ErrorMessage = key, codeOf(err), messageOf(err)
+		if err == nil {
+			c.ErrorMessage = new("")
+		}
 		resp.Coordinators = append(resp.Coordinators, c)
 	}
 	return resp
