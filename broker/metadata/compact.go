@@ -99,6 +99,6 @@ func isNoSpace(err error) bool {
 
 // isOnlyNoSpace says that no other error is joined to it.
 func isOnlyNoSpace(err error) bool {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // it was joined just now
+	joined, ok := err.(interface{ Unwrap() []error })
 	return isNoSpace(err) && (!ok || len(joined.Unwrap()) == 1)
 }

@@ -98,8 +98,9 @@ func (l *Log) checkpointOnline() error {
 	if l.Err() != nil {
 		return nil
 	}
-	if err := l.checkpoint(); err != nil && l.Err() == nil {
-		return fmt.Errorf("checkpoint %s: %w", l.id, err)
+	err := l.checkpoint()
+	if err == nil || l.Err() != nil { // a log that went offline has said so
+		return nil
 	}
-	return nil
+	return fmt.Errorf("checkpoint %s: %w", l.id, err)
 }

@@ -272,7 +272,8 @@ func (c *checker) smallFiles() error {
 	}
 	for _, e := range entries {
 		name := filepath.Join(c.out.Dir, e.Name())
-		kind, parse := ProblemDerived, func([]byte) error { return nil }
+		kind := ProblemDerived
+		var parse func([]byte) error
 		switch {
 		case strings.HasSuffix(e.Name(), suffixSnapshot):
 			parse = func(b []byte) error { _, err := decodeSnapshot(b); return err }

@@ -7,7 +7,7 @@ func StatDisk(dir string) (DiskSpace, error) {
 	var st unix.Statfs_t
 	for {
 		err := unix.Statfs(dir, &st)
-		if err == unix.EINTR { //nolint:errorlint // a system call returns a plain number
+		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
