@@ -42,7 +42,7 @@ func TestPermissionsAreThoseOfApacheKafka(t *testing.T) {
 			find := kmsg.NewPtrFindCoordinatorRequest()
 			find.CoordinatorType, find.CoordinatorKeys = kind, []string{"g"}
 			for b.asRoot(t, 6, find).(*kmsg.FindCoordinatorResponse).Coordinators[0].ErrorCode != 0 {
-				time.Sleep(100 * time.Millisecond) // Kafka makes the coordinators' topics meanwhile
+				pause(t, 100*time.Millisecond) // Kafka makes the coordinators' topics meanwhile
 			}
 		}
 	}
@@ -146,7 +146,7 @@ func agree(t *testing.T, both []authorizedBroker, when string, say func(authoriz
 			t.Errorf("%s\nKafka %s\nours  %s", when, want, got)
 			return
 		}
-		time.Sleep(50 * time.Millisecond) // until Kafka's metadata has got there
+		pause(t, 50*time.Millisecond) // until Kafka's metadata has got there
 	}
 }
 

@@ -57,10 +57,18 @@ func (c *quotaClient) send(version int16, req kmsg.Request) kmsg.Response {
 		millis, _ := told.Throttle()
 		c.told += time.Duration(millis) * time.Millisecond
 		if c.honours {
-			time.Sleep(time.Duration(millis) * time.Millisecond)
+			pause(c.t, time.Duration(millis)*time.Millisecond)
 		}
 	}
 	return resp
+}
+
+// pause waits for a time that is itself what is tested, or that another server needs.
+func pause(t testing.TB, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
 }
 
 // checkRate says whether bytes took as long as a limit wants. What all windows hold

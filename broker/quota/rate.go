@@ -6,10 +6,11 @@ import (
 )
 
 const (
-	// Windows and Window are quota.window.num and quota.window.size.seconds of
-	// Kafka: a rate is taken over the last Windows windows, the current one included.
+	// Windows is quota.window.num of Kafka: a rate is taken over the last windows,
+	// the current one included.
 	Windows = 11
-	Window  = time.Second
+	// Window is quota.window.size.seconds of Kafka.
+	Window = time.Second
 
 	samplesMax = Windows + 1 // one more can overlap the span
 	span       = Windows * Window
