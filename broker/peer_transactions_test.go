@@ -58,7 +58,7 @@ func (s *txnSide) ready() {
 			if time.Now().After(deadline) {
 				s.t.Fatalf("no coordinator of type %d: %d", kind, resp.Coordinators[0].ErrorCode)
 			}
-			time.Sleep(50 * time.Millisecond) // the topic is being made
+			<-time.After(50 * time.Millisecond) // the topic is being made
 		}
 	}
 }
@@ -97,7 +97,7 @@ func (s *txnSide) send(name string, version int16, req kmsg.Request) string {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%s: still %s", name, text)
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
 }
 

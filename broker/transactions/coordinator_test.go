@@ -154,7 +154,7 @@ func TestMarkersAreTriedAgain(t *testing.T) {
 		next := a.want(nil, "x", endRequest("x", p, false))
 		a.want(kerr.ConcurrentTransactions, "x", addRequest("x", next, 0)) // after its wait
 		w.fail(nil)
-		time.Sleep(markerBackoffMaxMs * time.Millisecond)
+		time.Sleep(markerBackoffMaxMs * time.Millisecond) //nolint:forbidigo // fake time
 		synctest.Wait()
 		if got := a.state("x"); got != "CompleteAbort 1/1 []" {
 			t.Errorf("%s, markers %v", got, w.written())
@@ -178,13 +178,13 @@ func TestCompletionIsTriedAgain(t *testing.T) {
 		log.set(func(l *fakeLog) { l.appendErr = storage.ErrNoSpace })
 		a.want(kerr.CoordinatorNotAvailable, "y", initRequest("y"))
 		w.fail(nil)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // fake time
 		synctest.Wait()
 		if got := a.state("x"); got != "PrepareCommit 1/1 [{t 0}]" {
 			t.Errorf("while the disk is full: %s", got)
 		}
 		log.set(func(l *fakeLog) { l.appendErr = nil })
-		time.Sleep(2 * markerBackoffMaxMs * time.Millisecond)
+		time.Sleep(2 * markerBackoffMaxMs * time.Millisecond) //nolint:forbidigo // fake time
 		synctest.Wait()
 		if got := a.state("x"); got != "CompleteCommit 1/1 []" {
 			t.Errorf("in the end: %s", got)
@@ -208,7 +208,7 @@ func TestFailedFlushLoadsAgain(t *testing.T) {
 		}
 		synctest.Wait()
 		a.want(kerr.CoordinatorNotAvailable, "x", &core.Describe{ID: "x"})
-		time.Sleep(reloadBackoff)
+		time.Sleep(reloadBackoff) //nolint:forbidigo // fake time
 		synctest.Wait()
 		if got := a.state("x"); got != "Empty 1/0 []" {
 			t.Errorf("after it was loaded again: %s", got)
@@ -222,7 +222,7 @@ func TestTimedOutTransactionIsAborted(t *testing.T) {
 		a := oneShard(t, log, w)
 		p := a.want(nil, "x", initRequest("x"))
 		a.want(nil, "x", addRequest("x", p, 2))
-		time.Sleep(62 * time.Second)
+		time.Sleep(62 * time.Second) //nolint:forbidigo // fake time
 		synctest.Wait()
 		if got, want := w.written(), []string{"t-2 1/1 commit=false by 3 v2"}; !slices.Equal(got, want) {
 			t.Errorf("markers %v, want %v", got, want)

@@ -117,7 +117,7 @@ func (b *bench) state(id string) string {
 	b.t.Helper()
 	r := b.do(&Describe{ID: id})
 	if r.Code != 0 {
-		return kerr.ErrorForCode(r.Code).(*kerr.Error).Message
+		return kerr.TypedErrorForCode(r.Code).Message
 	}
 	d := r.Transactions[0]
 	return fmt.Sprintf("%s %d/%d %v", d.State, d.ProducerID, d.Epoch, d.Partitions)
