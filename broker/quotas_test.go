@@ -98,8 +98,9 @@ func TestProducersKeepToTheirQuota(t *testing.T) {
 	createTopic(t, n, "t", 1, nil)
 	const limit = 1_000_000
 	setQuota(t, n, "client-id", "", quota.ProducerByteRate, limit)
-	req := produceRequest("t", 1, buildBatch(t, nil, string(make([]byte, 500_000))))
+	batch := buildBatch(t, nil, string(make([]byte, 500_000)))
 	quotaClients(t, n, func(t *testing.T, c *quotaClient) {
+		req := produceRequest("t", 1, batch)
 		start, bytes := time.Now(), 0.0
 		for bytes < 12.5*limit {
 			c.send(12, req)
