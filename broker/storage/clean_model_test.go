@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,7 +194,7 @@ type cleanRandom struct {
 	m        cleanModel
 	epoch    int32
 	acked    int64
-	cleaning bool
+	cleaning atomic.Bool
 	// runs of compaction, every fourth of which is cloned; clones that were
 	// checked, nested those of crashes while another crash was recovered from.
 	runs, clones, nested int
@@ -228,7 +229,7 @@ func (r *cleanRandom) open() {
 
 // observe clones the disk as a crash at this moment would leave it, and checks the clone.
 func (r *cleanRandom) observe(op vfs.Op) {
-	if !op.Changes() || !r.cleaning {
+	if !op.Changes() || !r.cleaning.Load() {
 		return
 	}
 	// A run in many passes changes the disk many times: a part of them will do.
@@ -466,9 +467,10 @@ func (r *cleanRandom) compact() {
 	if target.wanted() {
 		r.runs++
 	}
-	r.cleaning, r.changes, r.from = target.wanted() && r.runs%4 == 1, 0, 1+r.random.IntN(2)*r.random.IntN(100)
+	r.changes, r.from = 0, 1+r.random.IntN(2)*r.random.IntN(100)
+	r.cleaning.Store(target.wanted() && r.runs%4 == 1)
 	ran := r.s.cleaner.cleanDirtiest(nil)
-	r.cleaning = false
+	r.cleaning.Store(false)
 	if err := errors.Join(r.l.Err(), r.l.Uncleanable()); err != nil || ran != target.wanted() || ran && r.l.cleaned.Load() < target.to {
 		r.Fatalf("compaction of %d to %d (%v): ran %v, checkpoint %d, %v", target.from, target.to, target.wanted(), ran, r.l.cleaned.Load(), err)
 	}
