@@ -49,7 +49,8 @@ func askKafka(t *testing.T, bootstrap string, step comparedStep, like string) st
 	t.Helper()
 	want := dialRaw(t, bootstrap).exchange(step)
 	for until := time.Now().Add(20 * time.Second); want != like && time.Now().Before(until); {
-		if !(step.loads && coordinatorLoads(want)) && (!step.onlyAsks() || time.Until(until) < 17*time.Second) {
+		waits := step.loads && coordinatorLoads(want)
+		if asks := step.onlyAsks() && time.Until(until) > 17*time.Second; !waits && !asks {
 			break
 		}
 		want = dialRaw(t, bootstrap).exchange(step)

@@ -95,12 +95,11 @@ func (s *Store) checkpointDue() error {
 // checkpointOnline advances the recovery point of a log that is in use. After
 // a failure it waits for its next turn.
 func (l *Log) checkpointOnline() error {
-	if l.Err() != nil {
+	if !l.usable() {
 		return nil
 	}
-	err := l.checkpoint()
-	if err == nil || l.Err() != nil { // a log that went offline has said so
-		return nil
+	if err := l.checkpoint(); err != nil && l.usable() { // a log that went offline has said so
+		return fmt.Errorf("checkpoint %s: %w", l.id, err)
 	}
-	return fmt.Errorf("checkpoint %s: %w", l.id, err)
+	return nil
 }

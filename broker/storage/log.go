@@ -150,6 +150,9 @@ func (l *Log) Err() error {
 	return nil
 }
 
+// usable says that the log is online and neither deleted nor closed.
+func (l *Log) usable() bool { return l.failure.Load() == nil }
+
 // EpochEndOffset returns the largest epoch of the log that is at most epoch,
 // and the offset after its last record (KIP-101, KIP-279). -1, -1 stands for
 // an epoch newer than all of the log's; an epoch older than all is returned

@@ -84,6 +84,7 @@ func (c Config) withDefaults() Config {
 // heldByCaller is the lock of a directory that the caller has locked.
 type heldByCaller struct{}
 
+// Close does nothing: the caller lets go.
 func (heldByCaller) Close() error { return nil }
 
 func (s *Store) lockDir() (err error) {

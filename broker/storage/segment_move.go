@@ -151,7 +151,7 @@ func (s *Store) emptyTrash(nowMs int64) error {
 
 // emptyTrash is called with checkpointMu held.
 func (l *Log) emptyTrash(nowMs int64) error {
-	if l.Err() != nil {
+	if !l.usable() {
 		l.store.trash.remove(l) // deleted logs go as a whole; what is offline stays as it is
 		return nil
 	}

@@ -146,10 +146,7 @@ func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 		Bootstrap: addr, LogDir: filepath.Join(dir, "logs"), t: t, dir: dir,
 		properties: filepath.Join(dir, "server.properties"), heap: o.jvm,
 	}
-	extra := ""
-	for _, l := range o.listeners {
-		extra += "," + l
-	}
+	extra := strings.Join(append([]string{""}, o.listeners...), ",")
 	lines := append([]string{
 		"process.roles=broker,controller",
 		"node.id=1",

@@ -22,7 +22,7 @@ func loads() map[string]load {
 		"producer to compacted topic": compacted,
 		"transactions":                transactions,
 		"group":                       group("soak-classic"),
-		"group of the new protocol":   group("soak-848", kgo.WithContext(context.WithValue(context.Background(), "opt_in_kafka_next_gen_balancer_beta", true))), //nolint:revive,staticcheck // franz-go asks for this key
+		"group of the new protocol":   group("soak-848", kgo.WithContext(context.WithValue(context.Background(), "opt_in_kafka_next_gen_balancer_beta", true))), //nolint:staticcheck // franz-go asks for this key
 		"readers that come and go":    readers,
 		"topics that come and go":     topics,
 		"short connections":           connections,
