@@ -52,12 +52,16 @@ func TestCompactionIsConfiguredWhileItRuns(t *testing.T) {
 	l, _ := n.store.Log(storage.TopicPartition{Topic: "t"})
 	shrinks := func(than int64) bool {
 		t.Helper()
-		for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(5 * time.Millisecond) {
-			if l.SizeBytes() < than {
-				return true
+		limit, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+		defer tick.Stop()
+		for l.SizeBytes() >= than {
+			select {
+			case <-limit:
+				return false
+			case <-tick.C:
 			}
 		}
-		return false
+		return true
 	}
 	alterTopic("compact")
 	full := l.SizeBytes()

@@ -157,7 +157,7 @@ func settled(t *testing.T, bootstrap, topic string) []string {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: of %d records %d have keys that were there before", topic, len(lines), repeated)
 		}
-		time.Sleep(200 * time.Millisecond) // another process compacts in its own time
+		<-time.After(200 * time.Millisecond) // another process compacts in its own time
 	}
 }
 
