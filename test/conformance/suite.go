@@ -116,7 +116,7 @@ func kafkaGoSuite(t testing.TB, bootstrap string) suite {
 	t.Helper()
 	host, port, _ := strings.Cut(bootstrap, ":")
 	dir, binary := peers.GoTests(t, "github.com/segmentio/kafka-go", kafkaGoVersion, ".", "-"+port, func(text string) string {
-		text = strings.NewReplacer("localhost:9092", bootstrap, "127.0.0.1:9092", bootstrap, "Port != 9092", "Port != "+port).Replace(text)
+		text = strings.NewReplacer("localhost:9092", bootstrap, "127.0.0.1:9092", bootstrap, "Port != 9092", "Port != "+port, `TCP("localhost")`, fmt.Sprintf("TCP(%q)", bootstrap)).Replace(text)
 		return strings.ReplaceAll(text, `Host: "localhost", Port: 9092`, fmt.Sprintf("Host: %q, Port: %s", host, port))
 	})
 	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(binary)) }) // it is of use for this address only
