@@ -195,7 +195,7 @@ func TestCompactionAsApacheKafka(t *testing.T) {
 			t.Logf("round %s, %s: %d records are left on both", round, topic, len(ours))
 		}
 	}
-	before := viewCluster(t, n.Addr())
+	before := leftOver(t, n.Addr())
 	n.stop()
 	dumpCompacted(t, filepath.Join(dir, "logs"))
 	kafka.Stop(t)
@@ -206,7 +206,11 @@ func TestCompactionAsApacheKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 	kafka.Start()
-	before.compare(t, viewCluster(t, kafka.Bootstrap))
+	for topic, want := range before {
+		if got := leftOver(t, kafka.Bootstrap)[topic]; !slices.Equal(got, want) {
+			t.Errorf("%s opened by Kafka: %s", topic, firstDifference(got, want))
+		}
+	}
 	fillCompacted(t, kafka.Bootstrap, "three")
 	endCompacted(t, kafka.Bootstrap, "three")
 	for topic := range compactionTopics {
@@ -218,6 +222,13 @@ func TestCompactionAsApacheKafka(t *testing.T) {
 		}
 	}
 	kafka.Stop(t)
+}
+
+// leftOver are the records of each topic; of the short one without its tombstones,
+// which go at any moment.
+func leftOver(t *testing.T, bootstrap string) map[string][]string {
+	t.Helper()
+	return map[string][]string{"long": readCompacted(t, bootstrap, "long"), "short": valuesOf(readCompacted(t, bootstrap, "short"))}
 }
 
 func firstDifference(a, b []string) string {

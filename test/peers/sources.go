@@ -93,7 +93,7 @@ func LibrdkafkaTests(t testing.TB, crateVersion string) string {
 			return err
 		}
 		// What the tests need is there without these libraries.
-		if err := run(tmp, "sh", "./configure", "--disable-ssl", "--disable-gssapi", "--disable-curl", "--disable-zstd"); err != nil {
+		if err := run(tmp, "bash", "./configure", "--disable-ssl", "--disable-gssapi", "--disable-curl", "--disable-zstd"); err != nil {
 			return err
 		}
 		if err := run(tmp, "make", "-j2", "libs"); err != nil {
