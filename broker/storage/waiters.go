@@ -83,15 +83,16 @@ func (w *waiters) failAll(err error) {
 }
 
 // advance raises the flushed end and the high watermark (a lower value
-// changes nothing) and wakes who waited for them.
+// changes nothing) and wakes who waited for them. All of it is one step for
+// them: who is told that a record is durable finds it below the high watermark.
 func (l *Log) advance(flushed, hw int64) {
+	l.waiters.mu.Lock()
 	raise(&l.flushed, flushed)
 	moved := raise(&l.hw, hw)
 	if stale := &l.store.checkpoints.stale; moved && !stale.Load() {
 		stale.Store(true)
 	}
 	l.stable.advanced(l.hw.Load())
-	l.waiters.mu.Lock()
 	done := l.waiters.take(l.flushed.Load())
 	if moved {
 		l.waiters.notify()
@@ -121,11 +122,9 @@ func raise(v atomicInt64, to int64) bool {
 
 // WaitFlushed returns when the record at offset is durable (flushed end >
 // offset), with nil; when the log goes offline, is deleted or closed first,
-// with that error; or when ctx ends. Under DurabilityOS it returns at once.
+// with that error; or when ctx ends. Under DurabilityOS it returns at once. With nil
+// the record is below the high watermark, too.
 func (l *Log) WaitFlushed(ctx context.Context, offset int64) error {
-	if l.flushed.Load() > offset {
-		return nil
-	}
 	done := make(chan error, 1)
 	l.OnFlushed(offset, func(err error) { done <- err })
 	select {
