@@ -29,7 +29,7 @@ func compareWithKafka(t *testing.T, steps []comparedStep) {
 	var record recorder
 	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) {
-			got := dial(t, n).exchange(step)
+			got := whenLoaded(func() string { return dial(t, n).exchange(step) })
 			want := askKafka(t, kafka.Bootstrap, step, got)
 			record.add(t, step, want)
 			if want != got {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -86,16 +87,27 @@ func TestRecordedAnswersOfApacheKafka(t *testing.T) {
 			n := startNode(t, t.TempDir(), testConfig())
 			for _, r := range steps {
 				step := comparedStep{name: r.Name, version: r.Version, req: kmsg.RequestForKey(r.Key), mask: r.Mask}
-				c := dial(t, n)
-				c.send(r.Request)
-				if got := c.decode(step, c.receive()); got != r.Answer {
+				if got := whenLoaded(func() string {
+					c := dial(t, n)
+					defer c.Close()
+					c.send(r.Request)
+					return c.decode(step, c.receive())
+				}); got != r.Answer {
 					want, got := apart(r.Answer, got)
 					t.Errorf("%s: %s v%d\nKafka %s\nours  %s", r.Name, kmsg.NameForKey(r.Key), r.Version, want, got)
 				}
-				c.Close()
 			}
 		})
 	}
+}
+
+// whenLoaded asks again while a coordinator loads, for at most ten seconds.
+func whenLoaded(ask func() string) string {
+	got := ask()
+	for until := time.Now().Add(10 * time.Second); coordinatorLoads(got) && time.Now().Before(until); {
+		got = ask()
+	}
+	return got
 }
 
 // TestEveryAPIHasARecordedAnswer: none is advertised that was not compared.

@@ -279,10 +279,10 @@ func TestResponsesComeInTheOrderOfTheRequests(t *testing.T) {
 	records := buildBatch(t, nil, "v")
 	add(12, fetchRequest(n, "t", 0, 20*time.Second, 1))
 	for range 10 {
+		frames = append(frames, frameOf(9, -1, produceRequest("t", 0, records))...) // not answered
 		add(9, produceRequest("t", -1, records))
 		add(9, kmsg.NewPtrMetadataRequest())
 		add(9, produceRequest("t", 1, records))
-		frames = append(frames, frameOf(9, -1, produceRequest("t", 0, records))...) // not answered
 	}
 	go c.Write(frames)
 	for want := range correlation {

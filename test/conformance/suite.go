@@ -129,7 +129,7 @@ func librdkafkaSuite(t testing.TB, bootstrap string) suite {
 	root := peers.LibrdkafkaTests(t, rdkafkaCrate)
 	dir := filepath.Join(root, "tests")
 	conf := filepath.Join(t.TempDir(), "test.conf")
-	if err := os.WriteFile(conf, []byte("metadata.broker.list="+bootstrap+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(conf, []byte("metadata.broker.list="+bootstrap+"\ntest.timeout.multiplier=3\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	kafkaPath := kafkaScripts(t)
