@@ -44,7 +44,7 @@ func loadCases() []loadCase {
 func BenchmarkBroker(b *testing.B) {
 	for b.Loop() {
 		binary := build(b)
-		page := header(b)
+		page := header(b, "Benchmarks of the broker", "make bench-broker")
 		for _, section := range []func(testing.TB, string) []*table{brokerMatrix, brokerLatency, brokerRestart} {
 			for _, t := range section(b, binary) {
 				b.Log(t.markdown())

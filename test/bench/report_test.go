@@ -18,7 +18,7 @@ const rounds = 3
 func BenchmarkReport(b *testing.B) {
 	for b.Loop() {
 		binary := build(b)
-		page := header(b)
+		page := header(b, "Benchmarks", "make bench")
 		for _, section := range []func(testing.TB, string) *table{startAndIdle, brokerLoad, agentLoad, bulkLoad} {
 			t := section(b, binary)
 			b.Log(t.markdown())
@@ -35,7 +35,7 @@ func writePage(t testing.TB, path, page string) {
 	}
 }
 
-func header(t testing.TB) string {
+func header(t testing.TB, title, command string) string {
 	t.Helper()
 	java, err := exec.Command("java", "-version").CombinedOutput()
 	if err != nil {
@@ -46,12 +46,12 @@ func header(t testing.TB) string {
 		t.Fatal(err)
 	}
 	first, _, _ := strings.Cut(string(java), "\n")
-	return fmt.Sprintf(`# Benchmarks
+	return fmt.Sprintf(`# %s
 
-Written by `+"`make bench`"+`. Machine: %d processors, Linux %s, %s, %s. Peers: Apache Kafka 4.1.1, Elasticsearch 8.19.0,
+Written by `+"`%s`"+`. Machine: %d processors, Linux %s, %s, %s. Peers: Apache Kafka 4.1.1, Elasticsearch 8.19.0,
 on the same machine in the same run. Each figure is the median of %d alternating runs; ratio is the first column over
 the second. Throughput: more is better; processor time, memory and start: less is better.
-`, runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.Version(), first, rounds)
+`, title, command, runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.Version(), first, rounds)
 }
 
 func build(t testing.TB) string {
