@@ -1,18 +1,54 @@
 package conformance
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// report is what one project's tests came to.
+// report is what one project's tests came to, by the names of the tests.
 type report struct {
-	project     string
-	ours, kafka map[string]outcome
+	Project string             `json:"project"`
+	Ours    map[string]outcome `json:"ours"`
+	Kafka   map[string]outcome `json:"kafka"`
+}
+
+// resultsDir keeps the report of each project's last full run.
+const resultsDir = "results"
+
+func (r report) save() error {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	name := strings.ReplaceAll(strings.Fields(r.Project)[0], "/", "-") + ".json"
+	return errors.Join(os.MkdirAll(resultsDir, 0o755), os.WriteFile(filepath.Join(resultsDir, name), append(text, '\n'), 0o644))
+}
+
+// savedReports returns the reports of all projects.
+func savedReports() ([]report, error) {
+	paths, err := filepath.Glob(filepath.Join(resultsDir, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var reports []report
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var r report
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		reports = append(reports, r)
+	}
+	return reports, nil
 }
 
 // knownDifferences gives the reason for each test that passes with Apache Kafka
@@ -23,13 +59,13 @@ func knownDifferences() map[string]string {
 	}
 }
 
-func (r report) key(test string) string { return strings.Fields(r.project)[0] + " " + test }
+func (r report) key(test string) string { return strings.Fields(r.Project)[0] + " " + test }
 
 // different are the tests that pass with Apache Kafka and not here.
 func (r report) different() []string {
 	var tests []string
-	for _, test := range slices.Sorted(maps.Keys(r.kafka)) {
-		if r.kafka[test] == passed && r.ours[test] != passed {
+	for _, test := range slices.Sorted(maps.Keys(r.Kafka)) {
+		if r.Kafka[test] == passed && r.Ours[test] != passed {
 			tests = append(tests, test)
 		}
 	}
@@ -41,7 +77,7 @@ func (r report) problems() []string {
 	var problems []string
 	for _, test := range r.different() {
 		if knownDifferences()[r.key(test)] == "" {
-			problems = append(problems, fmt.Sprintf("%s %s: %s here, passes with Apache Kafka", r.project, test, r.ours[test]))
+			problems = append(problems, fmt.Sprintf("%s %s: %s here, passes with Apache Kafka", r.Project, test, r.Ours[test]))
 		}
 	}
 	return problems
@@ -64,7 +100,11 @@ const (
 )
 
 // writePage replaces the generated part of the page.
-func writePage(path string, reports []report) error {
+func writePage(path string) error {
+	reports, err := savedReports()
+	if err != nil {
+		return err
+	}
 	page, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -81,24 +121,27 @@ func table(reports []report) string {
 	var b strings.Builder
 	b.WriteString("| suite | tests | pass with Apache Kafka 4.1.1 | pass here | of those that pass with Kafka, here too | skipped here |\n|---|---|---|---|---|---|\n")
 	for _, r := range reports {
-		with := r.count(r.kafka, passed)
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d of %d | %d |\n", r.project, len(r.ours), with, r.count(r.ours, passed), with-len(r.different()), with, r.count(r.ours, skipped))
+		with := r.count(r.Kafka, passed)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d of %d | %d |\n", r.Project, len(r.Ours), with, r.count(r.Ours, passed), with-len(r.different()), with, r.count(r.Ours, skipped))
 	}
 	b.WriteString("\n")
 	rows := 0
 	for _, r := range reports {
-		for _, test := range slices.Sorted(maps.Keys(r.ours)) {
-			if r.ours[test] == r.kafka[test] && (r.ours[test] == passed || r.ours[test] == skipped) {
+		for _, test := range slices.Sorted(maps.Keys(r.Ours)) {
+			if r.Ours[test] == r.Kafka[test] && (r.Ours[test] == passed || r.Ours[test] == skipped) {
 				continue
 			}
 			if rows++; rows == 1 {
 				b.WriteString("| test that does not pass on both | with Apache Kafka | here | reason |\n|---|---|---|---|\n")
 			}
 			reason := knownDifferences()[r.key(test)]
-			if r.kafka[test] != passed {
+			switch {
+			case r.Ours[test] == passed:
+				reason = "passes here"
+			case r.Kafka[test] != passed:
 				reason = "not of this broker's making"
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), r.kafka[test], r.ours[test], reason)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), r.Kafka[test], r.Ours[test], reason)
 		}
 	}
 	return b.String()
