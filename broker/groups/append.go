@@ -1,16 +1,14 @@
 package groups
 
 import (
-	"errors"
 	"fmt"
-	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/batch"
 	"github.com/millrace/millrace/broker/groups/core"
-	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/statelog"
 )
 
 // emit does what the core asks: append, make visible, answer when flushed.
@@ -26,31 +24,18 @@ func (sh *shard) emit(out core.Output) {
 	sh.answer(out.Replies)
 }
 
-// append writes the records to the log, in as many batches as their size asks for, all or none.
+// append writes the records to the log, all or none.
 func (sh *shard) append(records []core.Record) error {
-	batchMax := min(appendBytesMax, int(min(sh.log.Config().MaxMessageBytes, math.MaxInt32))-batch.HeaderSize)
 	nowMs := sh.coordinator.nowMs()
-	var data []byte
-	var err error
-	for from := 0; from < len(records); {
-		var some []batch.Record
-		for size := 0; from < len(records); from++ {
-			r := records[from]
-			size += len(r.Key) + len(r.Value) + recordOverheadMax
-			if len(some) > 0 && size > batchMax {
-				break
-			}
-			some = append(some, batch.Record{Timestamp: nowMs, Key: r.Key, Value: r.Value})
-		}
-		if data, err = batch.Append(data, batch.Options{LeaderEpoch: sh.log.LeaderEpoch()}, some); err != nil {
-			return fmt.Errorf("build a batch of group records: %w", err)
-		}
+	some := make([]batch.Record, len(records))
+	for i, r := range records {
+		some[i] = batch.Record{Timestamp: nowMs, Key: r.Key, Value: r.Value}
 	}
-	res, err := sh.log.Append(data, storage.AppendOptions{LeaderEpoch: sh.log.LeaderEpoch(), Origin: storage.OriginCoordinator})
+	lastOffset, err := statelog.Append(sh.log, recordKind, some)
 	if err != nil {
-		return fmt.Errorf("append group records: %w", err)
+		return err
 	}
-	sh.appended = res.LastOffset
+	sh.appended = lastOffset
 	sh.coordinator.metrics.appends.Inc()
 	sh.coordinator.metrics.records.Add(float64(len(records)))
 	return nil
@@ -60,7 +45,7 @@ func (sh *shard) append(records []core.Record) error {
 func (sh *shard) appendFailed(out core.Output, err error) {
 	sh.logger.Error("group coordinator could not append to its partition", "records", len(out.Records), "error", err)
 	sh.coordinator.metrics.appendErrors.Inc()
-	code := codeOf(err)
+	code := statelog.ErrorCode(err)
 	for i := range out.Replies {
 		out.Replies[i].Response = core.WithError(out.Replies[i].Response, code)
 	}
@@ -100,31 +85,11 @@ func (sh *shard) answer(replies []core.Reply) {
 			sh.control(op{flushError: fmt.Errorf("flush group records: %w", err), life: life})
 			return
 		}
-		sh.raiseDurable(offset)
+		statelog.RaiseTo(&sh.durable, offset)
 		for _, a := range answers {
 			a.reply(a.response)
 		}
 	})
-}
-
-func (sh *shard) raiseDurable(offset int64) {
-	for {
-		now := sh.durable.Load()
-		if now >= offset || sh.durable.CompareAndSwap(now, offset) {
-			return
-		}
-	}
-}
-
-// codeOf is the error code with which Kafka answers when a coordinator's append fails.
-func codeOf(err error) int16 {
-	if errors.Is(err, storage.ErrTooLarge) {
-		return kerr.UnknownServerError.Code
-	}
-	if errors.Is(err, storage.ErrNoSpace) {
-		return kerr.CoordinatorNotAvailable.Code
-	}
-	return kerr.NotCoordinator.Code
 }
 
 // tell writes the history of groups to the log.

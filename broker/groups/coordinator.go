@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/millrace/millrace/broker/groups/core"
+	"github.com/millrace/millrace/broker/statelog"
 	"github.com/millrace/millrace/broker/storage"
 )
 
@@ -39,14 +40,8 @@ type Options struct {
 
 // Log is what a shard needs of its partition; [storage.Log] has it.
 type Log interface {
-	Append(batches []byte, o storage.AppendOptions) (storage.AppendResult, error)
+	statelog.Log
 	AppendMarker(m storage.Marker) (storage.AppendResult, error)
-	OnFlushed(offset int64, fn func(error))
-	Read(startOffset int64, maxBytes int, o storage.ReadOptions) (storage.ReadResult, error)
-	LogStart() int64
-	LogEnd() int64
-	LeaderEpoch() int32
-	Config() storage.LogConfig
 }
 
 // Coordinator coordinates the groups of the partitions that are loaded. Its

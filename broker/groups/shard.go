@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/groups/core"
+	"github.com/millrace/millrace/broker/statelog"
 	"github.com/millrace/millrace/broker/storage"
 )
 
@@ -192,7 +193,7 @@ func (sh *shard) run() {
 		if err == nil {
 			err = sh.serve()
 		}
-		if err == nil || errors.Is(err, errStopped) {
+		if err == nil || errors.Is(err, statelog.ErrStopped) {
 			sh.answerAll(kerr.NotCoordinator.Code)
 			return
 		}
@@ -309,9 +310,9 @@ func (sh *shard) request(o op, nowMs int64) {
 	sh.pending.records = append(sh.pending.records, out.Records...)
 	sh.pending.replies = append(sh.pending.replies, out.Replies...)
 	for _, r := range out.Records {
-		sh.pending.bytes += len(r.Key) + len(r.Value) + recordOverheadMax
+		sh.pending.bytes += len(r.Key) + len(r.Value) + statelog.RecordOverheadMax
 	}
-	if sh.pending.bytes >= appendBytesMax {
+	if sh.pending.bytes >= statelog.AppendBytesMax {
 		sh.appendPending()
 	}
 }

@@ -1,14 +1,12 @@
 package transactions
 
 import (
-	"errors"
 	"fmt"
-	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/broker/batch"
-	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/statelog"
 	"github.com/millrace/millrace/broker/transactions/core"
 )
 
@@ -33,31 +31,18 @@ func (sh *shard) emit(out core.Output) {
 	}
 }
 
-// append writes the records to the log, in as many batches as their size asks for, all or none.
+// append writes the records to the log, all or none.
 func (sh *shard) append(records []core.Record) error {
-	batchMax := min(appendBytesMax, int(min(sh.log.Config().MaxMessageBytes, math.MaxInt32))-batch.HeaderSize)
 	nowMs := sh.coordinator.nowMs()
-	var data []byte
-	var err error
-	for from := 0; from < len(records); {
-		var some []batch.Record
-		for size := 0; from < len(records); from++ {
-			r := records[from]
-			size += len(r.Key) + len(r.Value) + recordOverheadMax
-			if len(some) > 0 && size > batchMax {
-				break
-			}
-			some = append(some, batch.Record{Timestamp: nowMs, Key: r.Key, Value: r.Value})
-		}
-		if data, err = batch.Append(data, batch.Options{LeaderEpoch: sh.log.LeaderEpoch()}, some); err != nil {
-			return fmt.Errorf("build a batch of transaction records: %w", err)
-		}
+	some := make([]batch.Record, len(records))
+	for i, r := range records {
+		some[i] = batch.Record{Timestamp: nowMs, Key: r.Key, Value: r.Value}
 	}
-	res, err := sh.log.Append(data, storage.AppendOptions{LeaderEpoch: sh.log.LeaderEpoch(), Origin: storage.OriginCoordinator})
+	lastOffset, err := statelog.Append(sh.log, recordKind, some)
 	if err != nil {
-		return fmt.Errorf("append transaction records: %w", err)
+		return err
 	}
-	sh.appended = res.LastOffset
+	sh.appended = lastOffset
 	sh.coordinator.metrics.appends.Inc()
 	sh.coordinator.metrics.records.Add(float64(len(records)))
 	return nil
@@ -68,7 +53,7 @@ func (sh *shard) append(records []core.Record) error {
 func (sh *shard) appendFailed(out core.Output, err error) {
 	sh.logger.Error("transaction coordinator could not append to its partition", "records", len(out.Records), "error", err)
 	sh.coordinator.metrics.appendErrors.Inc()
-	code := codeOf(err)
+	code := statelog.ErrorCode(err)
 	for i := range out.Replies {
 		out.Replies[i].Result = out.Replies[i].Result.WithError(code)
 	}
@@ -106,7 +91,7 @@ func (sh *shard) settle(replies []core.Reply, endings []core.Ending) {
 			sh.control(op{flushError: fmt.Errorf("flush transaction records: %w", err), life: life})
 			return
 		}
-		sh.raiseDurable(offset)
+		statelog.RaiseTo(&sh.durable, offset)
 		if len(endings) > 0 {
 			sh.control(op{endings: endings, life: life})
 		}
@@ -114,26 +99,6 @@ func (sh *shard) settle(replies []core.Reply, endings []core.Ending) {
 			a.reply(a.result)
 		}
 	})
-}
-
-func (sh *shard) raiseDurable(offset int64) {
-	for {
-		now := sh.durable.Load()
-		if now >= offset || sh.durable.CompareAndSwap(now, offset) {
-			return
-		}
-	}
-}
-
-// codeOf is the error code with which Kafka answers when a coordinator's append fails.
-func codeOf(err error) int16 {
-	if errors.Is(err, storage.ErrTooLarge) {
-		return kerr.UnknownServerError.Code
-	}
-	if errors.Is(err, storage.ErrNoSpace) {
-		return kerr.CoordinatorNotAvailable.Code
-	}
-	return kerr.NotCoordinator.Code
 }
 
 // tell writes the history of transactions to the log.

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/broker/groups"
+	"github.com/millrace/millrace/broker/statelog"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/transactions/core"
 )
@@ -47,15 +48,7 @@ type Options struct {
 }
 
 // Log is what a shard needs of its partition; [storage.Log] has it.
-type Log interface {
-	Append(batches []byte, o storage.AppendOptions) (storage.AppendResult, error)
-	OnFlushed(offset int64, fn func(error))
-	Read(startOffset int64, maxBytes int, o storage.ReadOptions) (storage.ReadResult, error)
-	LogStart() int64
-	LogEnd() int64
-	LeaderEpoch() int32
-	Config() storage.LogConfig
-}
+type Log = statelog.Log
 
 // Coordinator coordinates the transactions of the partitions that are loaded.
 // Its methods may be called from any goroutine.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/millrace/millrace/broker/batch"
-	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/statelog"
 	"github.com/millrace/millrace/broker/transactions/core"
 )
 
@@ -22,17 +22,17 @@ func (sh *shard) load() error {
 		}
 	}
 	sh.appended = end - 1
-	sh.raiseDurable(end - 1)
-	stats, err := sh.replay(end)
+	statelog.RaiseTo(&sh.durable, end-1)
+	loaded, err := statelog.Replay(sh.log, recordKind, end, sh.isStopping, sh.replayRecord)
 	if err != nil {
 		return err
 	}
-	if stats.broken > 0 {
-		sh.logger.Warn("records of transactions could not be read and were skipped", "records", stats.broken, "first_error", stats.firstBroken)
+	if loaded.Broken > 0 {
+		sh.logger.Warn("records of transactions could not be read and were skipped", "records", loaded.Broken, "first_error", loaded.FirstBroken)
 	}
 	out := sh.state.Loaded(c.nowMs())
-	if stats.records > 0 {
-		sh.logger.Info("transaction coordinator loaded its partition", "records", stats.records,
+	if loaded.Records > 0 {
+		sh.logger.Info("transaction coordinator loaded its partition", "records", loaded.Records,
 			"undelivered", len(out.Endings), "duration_ms", c.nowMs()-begunMs)
 	}
 	sh.emit(out)
@@ -52,62 +52,16 @@ func (sh *shard) awaitFlushed(offset int64) error {
 			return nil
 		case <-sh.wake:
 			if sh.isStopping() {
-				return errStopped
+				return statelog.ErrStopped
 			}
 		}
 	}
 }
 
-type loadStats struct {
-	records, broken int
-	firstBroken     error
-}
-
-func (sh *shard) replay(end int64) (loadStats, error) {
-	var stats loadStats
-	for at := sh.log.LogStart(); at < end; {
-		if sh.isStopping() {
-			return stats, errStopped
-		}
-		res, err := sh.log.Read(at, loadBytes, storage.ReadOptions{MinOneBatch: true})
-		if err != nil {
-			return stats, fmt.Errorf("read transaction records at offset %d: %w", at, err)
-		}
-		if len(res.Data) == 0 {
-			return stats, fmt.Errorf("read transaction records at offset %d: nothing there before the log end %d", at, end)
-		}
-		err = sh.replayBatches(res.Data, at, &stats)
-		at = res.NextOffset
-		res.Release()
-		if err != nil {
-			return stats, err
-		}
+// replayRecord applies a record; markers are of no meaning here.
+func (sh *shard) replayRecord(b *batch.Batch, r batch.Record) error {
+	if b.IsControl() {
+		return nil
 	}
-	return stats, nil
-}
-
-func (sh *shard) replayBatches(data []byte, from int64, stats *loadStats) error {
-	for b, err := range batch.All(data) {
-		if err != nil {
-			return fmt.Errorf("parse transaction records from offset %d on: %w", from, err)
-		}
-		if b.IsControl() {
-			continue
-		}
-		for r, err := range b.Records() {
-			if err != nil {
-				return fmt.Errorf("read transaction records in the batch at offset %d: %w", b.BaseOffset, err)
-			}
-			if r.Offset < from {
-				continue
-			}
-			stats.records++
-			if err := sh.state.Replay(r.Key, r.Value); err != nil {
-				if stats.broken++; stats.firstBroken == nil {
-					stats.firstBroken = fmt.Errorf("offset %d: %w", r.Offset, err)
-				}
-			}
-		}
-	}
-	return nil
+	return sh.state.Replay(r.Key, r.Value)
 }

@@ -9,10 +9,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/millrace/millrace/broker/statelog"
 	"github.com/millrace/millrace/broker/transactions/core"
 )
-
-var errStopped = errors.New("shard was stopped")
 
 // op is one thing for a shard to do: a request, or something that happened.
 type op struct {
@@ -172,7 +171,7 @@ func (sh *shard) run() {
 		if err == nil {
 			err = sh.serve()
 		}
-		if err == nil || errors.Is(err, errStopped) {
+		if err == nil || errors.Is(err, statelog.ErrStopped) {
 			sh.answerAll(kerr.NotCoordinator.Code)
 			return
 		}
