@@ -22,13 +22,16 @@ import (
 
 // TestWithApacheKafka runs alerting as processes of its own, which are killed,
 // against one Apache Kafka node. Each subtest has a pipeline, a topic and
-// notifiers of its own.
+// notifiers of its own. Most of its time is the wait for the partitions of a
+// killed process, so the two clusters are tested at the same time.
 func TestWithApacheKafka(t *testing.T) {
+	t.Parallel()
 	testCluster(t, func(t *testing.T) string { return peers.Kafka(t).Bootstrap })
 }
 
 // TestWithMillrace is the same against this product's own broker.
 func TestWithMillrace(t *testing.T) {
+	t.Parallel()
 	testCluster(t, func(t *testing.T) string { return nodes.Broker(t) })
 }
 
