@@ -12,7 +12,8 @@ import (
 // ListOffsets: v1-10
 //
 // Behaviour:
-// * Latest is the high watermark, or the last stable offset for read_committed.
+// * Latest is the high watermark, or the last stable offset for read_committed. What
+//   was written before the request is flushed first, so that it counts.
 // * The earliest local offset is the earliest: nothing is tiered. The latest
 //   tiered offset is unknown (-1).
 // * By timestamp: the first record at or after it, -1 if there is none. For
@@ -40,6 +41,7 @@ func (n *Node) listOffsets(r *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 	resp := newResponse[*kmsg.ListOffsetsResponse](req)
 	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, 0, len(req.Topics))
 	repeated := repeatedPartitions(req)
+	awaitAcknowledged(n.logsAskedForTheirEnd(req)...)
 	for _, rt := range req.Topics {
 		topic := kmsg.NewListOffsetsResponseTopic()
 		topic.Topic = rt.Topic
@@ -71,6 +73,24 @@ func (n *Node) listOffsets(r *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 		resp.Topics = append(resp.Topics, topic)
 	}
 	return resp
+}
+
+// logsAskedForTheirEnd are those of which a request asks more than where they start.
+func (n *Node) logsAskedForTheirEnd(req *kmsg.ListOffsetsRequest) []*storage.Log {
+	var logs []*storage.Log
+	for _, t := range req.Topics {
+		state := n.topics.byName(t.Topic)
+		for _, p := range t.Partitions {
+			switch p.Timestamp {
+			case timestampEarliest, timestampEarliestLocal, timestampLatestTiered:
+				continue
+			}
+			if log, ok := state.log(p.Partition); ok && log != nil {
+				logs = append(logs, log)
+			}
+		}
+	}
+	return logs
 }
 
 // repeatedPartitions returns the partitions that a request names more than

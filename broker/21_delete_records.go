@@ -14,7 +14,8 @@ import (
 // Behaviour:
 // * Moves the log start, durably; -1 stands for the last stable offset. Beyond it
 //   is OFFSET_OUT_OF_RANGE. Kafka goes up to the high watermark, through undecided
-//   transactions; without transactions that is the same.
+//   transactions; without transactions that is the same. What was written before the
+//   request is flushed first, so that it can be deleted.
 // * The topic must be deletable by the client (TOPIC_AUTHORIZATION_FAILED).
 // * Topics that are only compacted are refused with POLICY_VIOLATION.
 //
@@ -58,6 +59,7 @@ func (n *Node) deleteRecordsOf(state *topicState, rp kmsg.DeleteRecordsRequestTo
 	case rp.Offset < -1:
 		return -1, kerr.OffsetOutOfRange
 	}
+	awaitAcknowledged(log)
 	low, err := log.DeleteRecords(rp.Offset)
 	if err != nil {
 		return -1, err
