@@ -141,12 +141,17 @@ func (n *Node) groupsTopicDeleted(s *topicState) {
 // that wait for a rebalance, and producers that wait for a transaction, are
 // answered and do not hold up the stop.
 func (n *Node) runGroups(ctx context.Context) error {
-	closeAll := func() error { return errors.Join(n.transactions.Close(), n.groups.Close()) }
-	ended := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { ended <- closeAll() })
+	ended := make(chan struct{})
+	closeAll := func() {
+		n.transactions.Close()
+		n.groups.Close()
+		close(ended)
+	}
+	stop := context.AfterFunc(ctx, closeAll)
 	err := n.server.Run(ctx)
 	if stop() {
-		return errors.Join(err, closeAll())
+		closeAll()
 	}
-	return errors.Join(err, <-ended)
+	<-ended
+	return err
 }

@@ -18,34 +18,22 @@ func (c *Coordinator) CommittedOffsets(ctx context.Context, limit int) (all []Co
 		offsets []Committed
 		more    bool
 	}
-	for _, sh := range c.allShards() {
+	for _, sh := range c.shards.All() {
 		answer := make(chan part, 1) // the shard does not wait for who has gone
 		left := limit - len(all)
-		if !sh.inspect(func(s *core.Shard) {
+		if _, ok := sh.Submit(op{inspect: func(s *core.Shard) {
 			offsets, more := s.CommittedOffsets(left)
 			answer <- part{offsets, more}
-		}) {
+		}}); !ok {
 			continue
 		}
 		select {
 		case p := <-answer:
 			all, more = append(all, p.offsets...), more || p.more
-		case <-sh.ended:
+		case <-sh.Ended():
 		case <-ctx.Done():
 			return all, true
 		}
 	}
 	return all, more
-}
-
-// inspect lets f see the shard's state on its goroutine; false while the shard has none.
-func (sh *shard) inspect(f func(*core.Shard)) bool {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if sh.stopping || sh.status != active {
-		return false
-	}
-	sh.queue = append(sh.queue, op{inspect: f})
-	sh.signal()
-	return true
 }

@@ -3,15 +3,12 @@ package groups
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/millrace/millrace/broker/coordinator"
 	"github.com/millrace/millrace/broker/groups/core"
-	"github.com/millrace/millrace/broker/statelog"
 	"github.com/millrace/millrace/broker/storage"
 )
 
@@ -40,7 +37,7 @@ type Options struct {
 
 // Log is what a shard needs of its partition; [storage.Log] has it.
 type Log interface {
-	statelog.Log
+	coordinator.Log
 	AppendMarker(m storage.Marker) (storage.AppendResult, error)
 }
 
@@ -50,12 +47,8 @@ type Coordinator struct {
 	cfg     Config
 	options Options
 	metrics *metrics
-	started time.Time
-
-	mu         sync.RWMutex
-	partitions int32
-	shards     map[int32]*shard
-	closed     bool
+	clock   *coordinator.Clock
+	shards  coordinator.Shards[*shard]
 }
 
 // New returns a coordinator that coordinates nothing yet.
@@ -63,62 +56,27 @@ func New(cfg Config, o Options) *Coordinator {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	return &Coordinator{
-		cfg: cfg, options: o, metrics: newMetrics(o.Registerer), started: o.Clock(), shards: map[int32]*shard{},
-	}
+	return &Coordinator{cfg: cfg, options: o, metrics: newMetrics(o.Registerer), clock: coordinator.NewClock(o.Clock)}
 }
 
 // SetPartitions says how many partitions __consumer_offsets has; before,
 // requests are answered with COORDINATOR_NOT_AVAILABLE. The number must not change.
-func (c *Coordinator) SetPartitions(count int32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.partitions = count
-}
+func (c *Coordinator) SetPartitions(count int32) { c.shards.SetPartitions(count) }
 
 // Load begins to coordinate the groups of a partition, whose log this node
 // leads. It returns at once; the shard's goroutine reads the log. A
 // partition that is loaded is left as it is.
 func (c *Coordinator) Load(partition int32, log Log) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.shards[partition] != nil {
-		return
-	}
-	sh := newShard(c, partition, log)
-	c.shards[partition] = sh
-	go sh.run()
+	c.shards.Load(partition, func() *shard { return newShard(c, partition, log) })
 }
 
 // Unload ends to coordinate the groups of a partition; requests that wait
 // are answered with NOT_COORDINATOR. It returns when the shard's goroutine has ended.
-func (c *Coordinator) Unload(partition int32) {
-	c.mu.Lock()
-	sh := c.shards[partition]
-	delete(c.shards, partition)
-	c.mu.Unlock()
-	if sh != nil {
-		sh.stop()
-		<-sh.ended
-	}
-}
+func (c *Coordinator) Unload(partition int32) { c.shards.Unload(partition) }
 
 // WaitLoaded returns when every partition that was given to Load has been
 // loaded once, or ctx ends.
-func (c *Coordinator) WaitLoaded(ctx context.Context) error {
-	for _, sh := range c.allShards() {
-		select {
-		case <-sh.loadedOnce:
-		case <-sh.ended:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
+func (c *Coordinator) WaitLoaded(ctx context.Context) error { return c.shards.WaitLoaded(ctx) }
 
 // DeleteTopics deletes the committed offsets of the topics for which gone is
 // true. It is called with a topic's name and the id it had when the offset was
@@ -126,41 +84,12 @@ func (c *Coordinator) WaitLoaded(ctx context.Context) error {
 // any goroutine. DeleteTopics returns at once. What a crash keeps from
 // being deleted is deleted after the next start.
 func (c *Coordinator) DeleteTopics(gone func(name string, id [16]byte) bool) {
-	for _, sh := range c.allShards() {
-		sh.control(op{gone: gone})
+	for _, sh := range c.shards.All() {
+		sh.Control(op{gone: gone})
 	}
 }
 
 // Close ends all shards. Requests that wait are answered with NOT_COORDINATOR.
 // No goroutine of the coordinator runs after it; replies that wait for a
 // flush come when the storage engine has flushed or closed the log.
-func (c *Coordinator) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	shards := c.allShards()
-	for _, sh := range shards {
-		sh.stop()
-	}
-	for _, sh := range shards {
-		<-sh.ended
-	}
-	return nil
-}
-
-// allShards returns the shards in the order of their partitions.
-func (c *Coordinator) allShards() []*shard {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	all := make([]*shard, 0, len(c.shards))
-	for _, p := range slices.Sorted(maps.Keys(c.shards)) {
-		all = append(all, c.shards[p])
-	}
-	return all
-}
-
-// nowMs is the time that shards see: it starts at the clock's and goes on
-// steadily, so that a clock that is set does not end sessions.
-func (c *Coordinator) nowMs() int64 {
-	return c.started.UnixMilli() + c.options.Clock().Sub(c.started).Milliseconds()
-}
+func (c *Coordinator) Close() { c.shards.Close() }

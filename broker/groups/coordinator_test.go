@@ -16,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"github.com/millrace/millrace/broker/coordinator"
+	"github.com/millrace/millrace/broker/coordinator/coordinatortest"
 	"github.com/millrace/millrace/broker/storage"
 )
 
@@ -111,11 +113,7 @@ func joinRequest(group string, version int16) *kmsg.JoinGroupRequest {
 func oneShard(t *testing.T, log Log, o Options) asker {
 	t.Helper()
 	c := New(DefaultConfig(), o)
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(c.Close)
 	c.SetPartitions(1)
 	c.Load(0, log)
 	if err := c.WaitLoaded(t.Context()); err != nil {
@@ -126,9 +124,9 @@ func oneShard(t *testing.T, log Log, o Options) asker {
 
 func TestAnswersWaitForTheFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newFakeLog()
+		log := &coordinatortest.Log{}
 		a := oneShard(t, log, Options{})
-		log.set(func(l *fakeLog) { l.hold = true })
+		log.Set(func(l *coordinatortest.Log) { l.Hold = true })
 		first := a.ask(commitRequest("g", 0, 1))
 		synctest.Wait()
 		fetch := a.ask(fetchRequest("g"))
@@ -136,7 +134,7 @@ func TestAnswersWaitForTheFlush(t *testing.T) {
 		if len(first) != 0 || len(fetch) != 0 {
 			t.Fatal("answered before the flush")
 		}
-		log.release(nil)
+		log.Release(nil)
 		synctest.Wait()
 		if code := commitCodeOf(<-first); code != 0 {
 			t.Errorf("commit: code %d", code)
@@ -149,7 +147,7 @@ func TestAnswersWaitForTheFlush(t *testing.T) {
 
 func TestCommitsAreAppendedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newFakeLog()
+		log := &coordinatortest.Log{}
 		a := oneShard(t, log, Options{})
 		// While the shard is kept busy by one answer, others queue up.
 		var busy sync.WaitGroup
@@ -166,7 +164,7 @@ func TestCommitsAreAppendedTogether(t *testing.T) {
 				t.Fatalf("partition %d: code %d", p, code)
 			}
 		}
-		if n := log.count(); n > 4 {
+		if n := log.Appends(); n > 4 {
 			t.Errorf("501 commits took %d appends", n)
 		}
 	})
@@ -174,14 +172,12 @@ func TestCommitsAreAppendedTogether(t *testing.T) {
 
 func TestLoadingAndOtherPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newFakeLog()
+		log := &coordinatortest.Log{}
 		before := oneShard(t, log, Options{})
 		if code := commitCodeOf(before.get(commitRequest("g", 0, 7))); code != 0 {
 			t.Fatalf("commit: code %d", code)
 		}
-		if err := before.c.Close(); err != nil {
-			t.Fatal(err)
-		}
+		before.c.Close()
 		if code := commitCodeOf(before.get(commitRequest("g", 0, 8))); code != kerr.CoordinatorNotAvailable.Code {
 			t.Errorf("closed: code %d", code)
 		}
@@ -196,7 +192,7 @@ func TestLoadingAndOtherPartitions(t *testing.T) {
 			t.Errorf("list without a topic: %+v", r)
 		}
 		c.SetPartitions(2)
-		log.set(func(l *fakeLog) { l.flushed = 0 }) // loading waits for the flush of the log end
+		log.Set(func(l *coordinatortest.Log) { l.Flushed = 0 }) // loading waits for the flush of the log end
 		c.Load(PartitionFor("g", 2), log)
 		synctest.Wait()
 		if code := commitCodeOf(a.get(commitRequest("g", 0, 8))); code != kerr.CoordinatorLoadInProgress.Code {
@@ -214,7 +210,7 @@ func TestLoadingAndOtherPartitions(t *testing.T) {
 		if code := commitCodeOf(a.get(commitRequest(other, 0, 8))); code != kerr.NotCoordinator.Code {
 			t.Errorf("another partition: code %d", code)
 		}
-		log.release(nil)
+		log.Release(nil)
 		synctest.Wait()
 		if got := offsetsOf(a.get(fetchRequest("g", other))); got != fmt.Sprintf("g:0 t/0=7;h:%d;", kerr.NotCoordinator.Code) {
 			t.Errorf("loaded: %s", got)
@@ -224,7 +220,7 @@ func TestLoadingAndOtherPartitions(t *testing.T) {
 
 func TestRefusedAppendLeavesReadsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newFakeLog()
+		log := &coordinatortest.Log{}
 		var history bytes.Buffer
 		a := oneShard(t, log, Options{Logger: slog.New(slog.NewTextHandler(&history, nil))})
 		a.get(commitRequest("g", 0, 1))
@@ -233,7 +229,7 @@ func TestRefusedAppendLeavesReadsAlone(t *testing.T) {
 			storage.ErrTooLarge: kerr.InvalidCommitOffsetSize.Code,
 			storage.ErrOffline:  kerr.NotCoordinator.Code,
 		} {
-			log.set(func(l *fakeLog) { l.appendErr = fmt.Errorf("test: %w", err) })
+			log.Set(func(l *coordinatortest.Log) { l.AppendErr = fmt.Errorf("test: %w", err) })
 			if code := commitCodeOf(a.get(commitRequest("g", 0, 2))); code != want {
 				t.Errorf("%v: code %d, want %d", err, code, want)
 			}
@@ -241,7 +237,7 @@ func TestRefusedAppendLeavesReadsAlone(t *testing.T) {
 				t.Errorf("%v: %s", err, got)
 			}
 		}
-		log.set(func(l *fakeLog) { l.appendErr = nil })
+		log.Set(func(l *coordinatortest.Log) { l.AppendErr = nil })
 		if code := commitCodeOf(a.get(commitRequest("g", 0, 3))); code != 0 {
 			t.Errorf("with room again: code %d", code)
 		}
@@ -253,18 +249,18 @@ func TestRefusedAppendLeavesReadsAlone(t *testing.T) {
 
 func TestFailedFlushLoadsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newFakeLog()
+		log := &coordinatortest.Log{}
 		a := oneShard(t, log, Options{})
 		a.get(commitRequest("g", 0, 1))
 		parked := a.ask(joinRequest("g", 3))
-		log.set(func(l *fakeLog) { l.hold = true })
+		log.Set(func(l *coordinatortest.Log) { l.Hold = true })
 		lost := a.ask(commitRequest("h", 0, 2))
 		synctest.Wait()
-		log.set(func(l *fakeLog) { // the records never reached the disk
-			l.data, l.ends = l.data[:1], l.ends[:1]
-			l.hold = false
+		log.Set(func(l *coordinatortest.Log) { // the records never reached the disk
+			l.Batches, l.Ends = l.Batches[:1], l.Ends[:1]
+			l.Hold = false
 		})
-		log.release(errors.New("fdatasync: input/output error"))
+		log.Release(errors.New("fdatasync: input/output error"))
 		synctest.Wait()
 		if code := commitCodeOf(<-lost); code != kerr.NotCoordinator.Code {
 			t.Errorf("lost commit: code %d", code)
@@ -275,7 +271,7 @@ func TestFailedFlushLoadsAnew(t *testing.T) {
 		if code := commitCodeOf(a.get(commitRequest("g", 0, 5))); code != kerr.CoordinatorNotAvailable.Code {
 			t.Errorf("while failed: code %d", code)
 		}
-		time.Sleep(reloadBackoff + time.Millisecond) //nolint:forbidigo // time of a synctest bubble
+		time.Sleep(coordinator.ReloadBackoff + time.Millisecond) //nolint:forbidigo // time of a synctest bubble
 		synctest.Wait()
 		if got := offsetsOf(a.get(fetchRequest("g", "h"))); got != "g:0 t/0=1;h:0;" {
 			t.Errorf("loaded anew: %s", got)
@@ -286,7 +282,7 @@ func TestFailedFlushLoadsAnew(t *testing.T) {
 func TestTimersOfSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
-		a := oneShard(t, newFakeLog(), Options{Registerer: registry})
+		a := oneShard(t, &coordinatortest.Log{}, Options{Registerer: registry})
 		begun := time.Now()
 		joined := (<-a.ask(joinRequest("g", 3))).(*kmsg.JoinGroupResponse)
 		if took := time.Since(begun); joined.ErrorCode != 0 || took != 3*time.Second {
@@ -319,7 +315,7 @@ func TestTimersOfSessions(t *testing.T) {
 
 func TestCloseAnswersWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := oneShard(t, newFakeLog(), Options{})
+		a := oneShard(t, &coordinatortest.Log{}, Options{})
 		parked := a.ask(joinRequest("g", 3))
 		synctest.Wait()
 		a.c.Unload(0)

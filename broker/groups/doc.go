@@ -37,7 +37,7 @@
 //
 // # Bounds
 //
-// A shard queues at most requestsQueuedMax requests, beyond which it answers
+// A shard queues at most thousands of requests (package coordinator), beyond which it answers
 // COORDINATOR_LOAD_IN_PROGRESS, after which clients wait and try again. Groups, members and their metadata are bounded by [core.Config].
 //
 // Source: KIP-848's CoordinatorRuntime in Apache Kafka 4.1 (coordinator-common).

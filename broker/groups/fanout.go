@@ -128,7 +128,7 @@ func (c *Coordinator) describeConsumerGroups(client ClientInfo, req *kmsg.Consum
 func (c *Coordinator) listGroups(client ClientInfo, req *kmsg.ListGroupsRequest, reply func(kmsg.Response)) {
 	answer := kmsg.NewPtrListGroupsResponse()
 	answer.Version, answer.Groups = req.Version, []kmsg.ListGroupsResponseGroup{}
-	shards := c.allShards()
+	shards := c.shards.All()
 	if len(shards) == 0 {
 		reply(answer)
 		return
@@ -144,6 +144,6 @@ func (c *Coordinator) listGroups(client ClientInfo, req *kmsg.ListGroupsRequest,
 		reply(answer)
 	})
 	for i, sh := range shards {
-		sh.submit(client, req, all.part(i))
+		sh.submit(op{client: client, request: req, reply: all.part(i)})
 	}
 }

@@ -1,7 +1,6 @@
 package groups
 
 import (
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/groups/core"
@@ -49,33 +48,20 @@ func (c *Coordinator) Handle(client ClientInfo, request kmsg.Request, reply func
 // match only the topics for which authorized is true. authorized is called
 // before reply, on a shard's goroutine.
 func (c *Coordinator) HandleHeartbeat(client ClientInfo, req *kmsg.ConsumerGroupHeartbeatRequest, authorized func(topic string) bool, reply func(kmsg.Response)) {
-	sh, code := c.shardOf(req.Group)
-	if sh == nil {
+	sh, code := c.shards.Of(req.Group)
+	if code != 0 {
 		reply(core.ErrorResponse(req, code))
 		return
 	}
-	sh.submitOp(op{client: client, request: req, authorized: authorized, reply: reply})
+	sh.submit(op{client: client, request: req, authorized: authorized, reply: reply})
 }
 
 // route gives the request to the shard of its group.
 func (c *Coordinator) route(group string, client ClientInfo, request kmsg.Request, reply func(kmsg.Response)) {
-	sh, code := c.shardOf(group)
-	if sh == nil {
+	sh, code := c.shards.Of(group)
+	if code != 0 {
 		reply(core.ErrorResponse(request, code))
 		return
 	}
-	sh.submit(client, request, reply)
-}
-
-func (c *Coordinator) shardOf(group string) (*shard, int16) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.closed || c.partitions == 0 {
-		return nil, kerr.CoordinatorNotAvailable.Code
-	}
-	sh := c.shards[PartitionFor(group, c.partitions)]
-	if sh == nil {
-		return nil, kerr.NotCoordinator.Code
-	}
-	return sh, 0
+	sh.submit(op{client: client, request: request, reply: reply})
 }

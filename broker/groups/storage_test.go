@@ -39,9 +39,7 @@ func withStore(t *testing.T, dir string, partitions int32, topics core.Topics, f
 		t.Fatal(err)
 	}
 	f(asker{t, c}, logs)
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
+	c.Close()
 	if err := store.Close(); err != nil {
 		t.Error(err)
 	}

@@ -1,12 +1,10 @@
 package transactions
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/broker/batch"
-	"github.com/millrace/millrace/broker/statelog"
+	"github.com/millrace/millrace/broker/coordinator"
 	"github.com/millrace/millrace/broker/transactions/core"
 )
 
@@ -33,27 +31,19 @@ func (sh *shard) emit(out core.Output) {
 
 // append writes the records to the log, all or none.
 func (sh *shard) append(records []core.Record) error {
-	nowMs := sh.coordinator.nowMs()
-	some := make([]batch.Record, len(records))
+	nowMs := sh.nowMs()
+	all := make([]batch.Record, len(records))
 	for i, r := range records {
-		some[i] = batch.Record{Timestamp: nowMs, Key: r.Key, Value: r.Value}
+		all[i] = batch.Record{Timestamp: nowMs, Key: r.Key, Value: r.Value}
 	}
-	lastOffset, err := statelog.Append(sh.log, recordKind, some)
-	if err != nil {
-		return err
-	}
-	sh.appended = lastOffset
-	sh.coordinator.metrics.appends.Inc()
-	sh.coordinator.metrics.records.Add(float64(len(records)))
-	return nil
+	return sh.Append(all)
 }
 
 // appendFailed answers with an error what needed the records. Nothing has
 // changed: a transaction that was to be aborted for its timeout still is.
 func (sh *shard) appendFailed(out core.Output, err error) {
-	sh.logger.Error("transaction coordinator could not append to its partition", "records", len(out.Records), "error", err)
-	sh.coordinator.metrics.appendErrors.Inc()
-	code := statelog.ErrorCode(err)
+	sh.AppendFailed(len(out.Records), err)
+	code := coordinator.ErrorCode(err)
 	for i := range out.Replies {
 		out.Replies[i].Result = out.Replies[i].Result.WithError(code)
 	}
@@ -65,38 +55,20 @@ func (sh *shard) settle(replies []core.Reply, endings []core.Ending) {
 	if len(replies) == 0 && len(endings) == 0 {
 		return
 	}
-	if sh.appended <= sh.durable.Load() {
-		for _, r := range replies {
-			sh.resolve(r)(r.Result)
-		}
-		for _, e := range endings {
-			sh.deliver(e)
-		}
-		return
-	}
-	type answer struct {
-		reply  func(core.Result)
-		result core.Result
-	}
-	answers := make([]answer, len(replies))
+	to := make([]func(core.Result), len(replies))
 	for i, r := range replies {
-		answers[i] = answer{sh.resolve(r), r.Result}
+		to[i] = sh.waiting.Take(r.Token)
 	}
-	offset, life := sh.appended, sh.life
-	sh.log.OnFlushed(offset, func(err error) {
-		if err != nil {
-			for _, a := range answers {
-				a.reply(a.result.WithError(kerr.NotCoordinator.Code))
+	life := sh.Life()
+	sh.WhenDurable(func(err error) {
+		if err == nil && len(endings) > 0 {
+			sh.After(life, op{endings: endings})
+		}
+		for i, r := range replies {
+			if err != nil {
+				r.Result = r.Result.WithError(kerr.NotCoordinator.Code)
 			}
-			sh.control(op{flushError: fmt.Errorf("flush transaction records: %w", err), life: life})
-			return
-		}
-		statelog.RaiseTo(&sh.durable, offset)
-		if len(endings) > 0 {
-			sh.control(op{endings: endings, life: life})
-		}
-		for _, a := range answers {
-			a.reply(a.result)
+			to[i](r.Result)
 		}
 	})
 }
@@ -104,7 +76,7 @@ func (sh *shard) settle(replies []core.Reply, endings []core.Ending) {
 // tell writes the history of transactions to the log.
 func (sh *shard) tell(events []core.Event) {
 	for _, e := range events {
-		log := sh.logger.With("transactional_id", e.ID, "producer_id", e.ProducerID, "producer_epoch", e.Epoch)
+		log := sh.Logger.With("transactional_id", e.ID, "producer_id", e.ProducerID, "producer_epoch", e.Epoch)
 		switch e.Kind {
 		case core.EventTimedOut:
 			sh.coordinator.metrics.timedOut.Inc()

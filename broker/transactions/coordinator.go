@@ -3,16 +3,12 @@ package transactions
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kerr"
 
-	"github.com/millrace/millrace/broker/groups"
-	"github.com/millrace/millrace/broker/statelog"
+	"github.com/millrace/millrace/broker/coordinator"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/transactions/core"
 )
@@ -28,7 +24,9 @@ func DefaultConfig() Config { return core.DefaultConfig() }
 
 // PartitionFor returns the partition of __transaction_state that a
 // transactional id belongs to: it is found as that of a group is.
-func PartitionFor(id string, partitions int32) int32 { return groups.PartitionFor(id, partitions) }
+func PartitionFor(id string, partitions int32) int32 {
+	return coordinator.PartitionFor(id, partitions)
+}
 
 // Options are what a coordinator needs of its surroundings.
 type Options struct {
@@ -48,7 +46,7 @@ type Options struct {
 }
 
 // Log is what a shard needs of its partition; [storage.Log] has it.
-type Log = statelog.Log
+type Log = coordinator.Log
 
 // Coordinator coordinates the transactions of the partitions that are loaded.
 // Its methods may be called from any goroutine.
@@ -56,12 +54,8 @@ type Coordinator struct {
 	cfg     Config
 	options Options
 	metrics *metrics
-	started time.Time
-
-	mu         sync.RWMutex
-	partitions int32
-	shards     map[int32]*shard
-	closed     bool
+	clock   *coordinator.Clock
+	shards  coordinator.Shards[*shard]
 }
 
 // New returns a coordinator that coordinates nothing yet.
@@ -69,85 +63,38 @@ func New(cfg Config, o Options) *Coordinator {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	return &Coordinator{
-		cfg: cfg, options: o, metrics: newMetrics(o.Registerer), started: o.Clock(), shards: map[int32]*shard{},
-	}
+	return &Coordinator{cfg: cfg, options: o, metrics: newMetrics(o.Registerer), clock: coordinator.NewClock(o.Clock)}
 }
 
 // SetPartitions says how many partitions __transaction_state has; before,
 // requests are answered with COORDINATOR_NOT_AVAILABLE. The number must not change.
-func (c *Coordinator) SetPartitions(count int32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.partitions = count
-}
+func (c *Coordinator) SetPartitions(count int32) { c.shards.SetPartitions(count) }
 
 // Load begins to coordinate the ids of a partition, whose log this node leads.
 // It returns at once; the shard's goroutine reads the log. A partition that is
 // loaded is left as it is.
 func (c *Coordinator) Load(partition int32, log Log) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.shards[partition] != nil {
-		return
-	}
-	sh := newShard(c, partition, log)
-	c.shards[partition] = sh
-	go sh.run()
+	c.shards.Load(partition, func() *shard { return newShard(c, partition, log) })
 }
 
 // Unload ends to coordinate the ids of a partition; requests that wait are
 // answered with NOT_COORDINATOR. It returns when the shard's goroutine has ended.
-func (c *Coordinator) Unload(partition int32) {
-	c.mu.Lock()
-	sh := c.shards[partition]
-	delete(c.shards, partition)
-	c.mu.Unlock()
-	if sh != nil {
-		sh.stop()
-		<-sh.ended
-	}
-}
+func (c *Coordinator) Unload(partition int32) { c.shards.Unload(partition) }
 
 // WaitLoaded returns when every partition that was given to Load has been
 // loaded once, or ctx ends.
-func (c *Coordinator) WaitLoaded(ctx context.Context) error {
-	for _, sh := range c.allShards() {
-		select {
-		case <-sh.loadedOnce:
-		case <-sh.ended:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
+func (c *Coordinator) WaitLoaded(ctx context.Context) error { return c.shards.WaitLoaded(ctx) }
 
 // Close ends all shards. Requests that wait are answered with NOT_COORDINATOR.
 // No goroutine of the coordinator runs after it; replies that wait for a
 // flush come when the storage engine has flushed or closed the log.
-func (c *Coordinator) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	shards := c.allShards()
-	for _, sh := range shards {
-		sh.stop()
-	}
-	for _, sh := range shards {
-		<-sh.ended
-	}
-	return nil
-}
+func (c *Coordinator) Close() { c.shards.Close() }
 
 // Do gives a request to the shard of its transactional id. Which reply fields
 // mean something is said at [core.Result].
 func (c *Coordinator) Do(id string, request core.Request, reply func(core.Result)) {
-	sh, code := c.shardOf(id)
-	if sh == nil {
+	sh, code := c.shards.Of(id)
+	if code != 0 {
 		reply(core.Failed(code))
 		return
 	}
@@ -158,7 +105,7 @@ func (c *Coordinator) Do(id string, request core.Request, reply func(core.Result
 // matches all. match is called on the shards' goroutines. One shard that
 // cannot answer makes the whole answer an error, so that nobody takes a part for all.
 func (c *Coordinator) List(match func(core.Description) bool, reply func(core.Result)) {
-	shards := c.allShards()
+	shards := c.shards.All()
 	if len(shards) == 0 {
 		reply(core.Failed(0))
 		return
@@ -180,34 +127,4 @@ func (c *Coordinator) List(match func(core.Description) bool, reply func(core.Re
 			}
 		})
 	}
-}
-
-func (c *Coordinator) shardOf(id string) (*shard, int16) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.closed || c.partitions == 0 {
-		return nil, kerr.CoordinatorNotAvailable.Code
-	}
-	sh := c.shards[PartitionFor(id, c.partitions)]
-	if sh == nil {
-		return nil, kerr.NotCoordinator.Code
-	}
-	return sh, 0
-}
-
-// allShards returns the shards in the order of their partitions.
-func (c *Coordinator) allShards() []*shard {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	all := make([]*shard, 0, len(c.shards))
-	for _, p := range slices.Sorted(maps.Keys(c.shards)) {
-		all = append(all, c.shards[p])
-	}
-	return all
-}
-
-// nowMs is the time that shards see. It is the wall clock's at the start and
-// goes on steadily: start times of transactions are told to clients.
-func (c *Coordinator) nowMs() int64 {
-	return c.started.UnixMilli() + c.options.Clock().Sub(c.started).Milliseconds()
 }

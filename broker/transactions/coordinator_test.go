@@ -12,6 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/goleak"
 
+	"github.com/millrace/millrace/broker/batch"
+	"github.com/millrace/millrace/broker/coordinator"
+	"github.com/millrace/millrace/broker/coordinator/coordinatortest"
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/transactions/core"
 )
@@ -64,11 +67,7 @@ type asker struct {
 func oneShard(t *testing.T, log Log, w *world) asker {
 	t.Helper()
 	c := New(DefaultConfig(), Options{NewProducerID: w.newProducerID, WriteMarker: w.writeMarker})
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(c.Close)
 	c.SetPartitions(1)
 	c.Load(0, log)
 	if err := c.WaitLoaded(t.Context()); err != nil {
@@ -117,19 +116,19 @@ func endRequest(id string, producer core.Result, commit bool) *core.EndTransacti
 
 func TestAnswersAndMarkersWaitForTheFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, w := &fakeLog{}, &world{}
+		log, w := &coordinatortest.Log{Epoch: 3}, &world{}
 		a := oneShard(t, log, w)
 		p := a.want(nil, "x", initRequest("x"))
 		a.want(nil, "x", addRequest("x", p, 0, 1))
-		log.set(func(l *fakeLog) { l.hold = true })
+		log.Set(func(l *coordinatortest.Log) { l.Hold = true })
 		end := a.ask("x", endRequest("x", p, true))
 		describe := a.ask("x", &core.Describe{ID: "x"})
 		synctest.Wait()
 		if len(end)+len(describe) != 0 || len(w.written()) != 0 {
 			t.Fatalf("told %d, %d and written %v before the decision is durable", len(end), len(describe), w.written())
 		}
-		log.set(func(l *fakeLog) { l.hold = false })
-		log.release(nil)
+		log.Set(func(l *coordinatortest.Log) { l.Hold = false })
+		log.Release(nil)
 		synctest.Wait()
 		if r := <-end; r.Code != 0 || r.Epoch != p.Epoch+1 {
 			t.Errorf("end: %+v", r)
@@ -146,7 +145,7 @@ func TestAnswersAndMarkersWaitForTheFlush(t *testing.T) {
 
 func TestMarkersAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, w := &fakeLog{}, &world{}
+		log, w := &coordinatortest.Log{Epoch: 3}, &world{}
 		a := oneShard(t, log, w)
 		p := a.want(nil, "x", initRequest("x"))
 		a.want(nil, "x", addRequest("x", p, 0))
@@ -169,13 +168,13 @@ func TestMarkersAreTriedAgain(t *testing.T) {
 // transaction, and it is written when there is room.
 func TestCompletionIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, w := &fakeLog{}, &world{}
+		log, w := &coordinatortest.Log{Epoch: 3}, &world{}
 		a := oneShard(t, log, w)
 		p := a.want(nil, "x", initRequest("x"))
 		a.want(nil, "x", addRequest("x", p, 0))
 		w.fail(errors.New("not yet"))
 		a.want(nil, "x", endRequest("x", p, true))
-		log.set(func(l *fakeLog) { l.appendErr = storage.ErrNoSpace })
+		log.Set(func(l *coordinatortest.Log) { l.AppendErr = storage.ErrNoSpace })
 		a.want(kerr.CoordinatorNotAvailable, "y", initRequest("y"))
 		w.fail(nil)
 		time.Sleep(time.Second) //nolint:forbidigo // fake time
@@ -183,7 +182,7 @@ func TestCompletionIsTriedAgain(t *testing.T) {
 		if got := a.state("x"); got != "PrepareCommit 1/1 [{t 0}]" {
 			t.Errorf("while the disk is full: %s", got)
 		}
-		log.set(func(l *fakeLog) { l.appendErr = nil })
+		log.Set(func(l *coordinatortest.Log) { l.AppendErr = nil })
 		time.Sleep(2 * markerBackoffMaxMs * time.Millisecond) //nolint:forbidigo // fake time
 		synctest.Wait()
 		if got := a.state("x"); got != "CompleteCommit 1/1 []" {
@@ -195,20 +194,20 @@ func TestCompletionIsTriedAgain(t *testing.T) {
 // TestFailedFlushLoadsAgain: what was told nobody is forgotten.
 func TestFailedFlushLoadsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, w := &fakeLog{}, &world{}
+		log, w := &coordinatortest.Log{Epoch: 3}, &world{}
 		a := oneShard(t, log, w)
 		p := a.want(nil, "x", initRequest("x"))
-		log.set(func(l *fakeLog) { l.hold = true })
+		log.Set(func(l *coordinatortest.Log) { l.Hold = true })
 		lost := a.ask("x", addRequest("x", p, 0))
 		synctest.Wait()
-		log.set(func(l *fakeLog) { l.data, l.ends = l.data[:1], l.ends[:1]; l.hold = false })
-		log.release(errors.New("the disk is gone"))
+		log.Set(func(l *coordinatortest.Log) { l.Batches, l.Ends = l.Batches[:1], l.Ends[:1]; l.Hold = false })
+		log.Release(errors.New("the disk is gone"))
 		if r := <-lost; r.Code != kerr.NotCoordinator.Code {
 			t.Errorf("code %d for what was lost", r.Code)
 		}
 		synctest.Wait()
 		a.want(kerr.CoordinatorNotAvailable, "x", &core.Describe{ID: "x"})
-		time.Sleep(reloadBackoff) //nolint:forbidigo // fake time
+		time.Sleep(coordinator.ReloadBackoff) //nolint:forbidigo // fake time
 		synctest.Wait()
 		if got := a.state("x"); got != "Empty 1/0 []" {
 			t.Errorf("after it was loaded again: %s", got)
@@ -218,7 +217,7 @@ func TestFailedFlushLoadsAgain(t *testing.T) {
 
 func TestTimedOutTransactionIsAborted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, w := &fakeLog{}, &world{}
+		log, w := &coordinatortest.Log{Epoch: 3}, &world{}
 		a := oneShard(t, log, w)
 		p := a.want(nil, "x", initRequest("x"))
 		a.want(nil, "x", addRequest("x", p, 2))
@@ -237,7 +236,7 @@ func TestWhereNothingIsCoordinated(t *testing.T) {
 	a.want(kerr.CoordinatorNotAvailable, "x", initRequest("x"))
 	c.SetPartitions(1)
 	a.want(kerr.NotCoordinator, "x", initRequest("x"))
-	log := &fakeLog{hold: true}
+	log := &coordinatortest.Log{Hold: true, Epoch: 3}
 	if _, err := log.Append(batchOf(t), storage.AppendOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -248,17 +247,15 @@ func TestWhereNothingIsCoordinated(t *testing.T) {
 	if r := <-listed; r.Code != kerr.CoordinatorLoadInProgress.Code {
 		t.Errorf("list while loading: %+v", r)
 	}
-	log.set(func(l *fakeLog) { l.hold = false })
-	log.release(nil)
+	log.Set(func(l *coordinatortest.Log) { l.Hold = false })
+	log.Release(nil)
 	if err := c.WaitLoaded(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	a.want(nil, "x", initRequest("x"))
 	c.Unload(0)
 	a.want(kerr.NotCoordinator, "x", initRequest("x"))
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	c.Close()
 	a.want(kerr.CoordinatorNotAvailable, "x", initRequest("x"))
 }
 
@@ -267,7 +264,7 @@ func TestWhereNothingIsCoordinated(t *testing.T) {
 // completed the same way, each marker of it is written, and nothing else is.
 func TestKilledAtEveryAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, w := &fakeLog{}, &world{}
+		log, w := &coordinatortest.Log{Epoch: 3}, &world{}
 		a := oneShard(t, log, w)
 		for i, id := range []string{"a", "b"} {
 			p := a.want(nil, id, initRequest(id))
@@ -284,9 +281,9 @@ func TestKilledAtEveryAppend(t *testing.T) {
 			t.Fatalf("%d markers were written: %v", len(all), all)
 		}
 		decisions := 0
-		for n := range log.batches() + 1 {
+		for n := range log.Count() + 1 {
 			again := &world{nextID: 100}
-			b := oneShard(t, log.clone(n), again)
+			b := oneShard(t, log.Clone(n), again)
 			synctest.Wait()
 			got := again.written()
 			if len(got) > 0 {
@@ -305,12 +302,20 @@ func TestKilledAtEveryAppend(t *testing.T) {
 					b.want(nil, d.ID, endRequest(d.ID, p, true))
 				}
 			}
-			if err := b.c.Close(); err != nil {
-				t.Fatal(err)
-			}
+			b.c.Close()
 		}
 		if decisions != 6 {
 			t.Errorf("markers came again after %d of 6 decisions", decisions)
 		}
 	})
+}
+
+// batchOf is a batch of one record that nobody knows.
+func batchOf(t *testing.T) []byte {
+	t.Helper()
+	raw, err := batch.Build(batch.Options{}, []batch.Record{{Key: []byte{0, 9}, Value: []byte{1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

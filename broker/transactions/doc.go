@@ -42,7 +42,7 @@
 //
 // # Bounds
 //
-// A shard queues at most requestsQueuedMax requests, beyond which it answers
+// A shard queues at most thousands of requests (package coordinator), beyond which it answers
 // COORDINATOR_LOAD_IN_PROGRESS, after which clients wait and try again.
 // Transactional ids are bounded by [core.Config]; each has at most one set of
 // markers under way.

@@ -32,15 +32,15 @@ func (sh *shard) writeMarkers(d *delivery, to []core.Partition) {
 		return
 	}
 	m := storage.Marker{
-		ProducerID: d.ending.ProducerID, ProducerEpoch: d.ending.Epoch, CoordinatorEpoch: sh.log.LeaderEpoch(),
+		ProducerID: d.ending.ProducerID, ProducerEpoch: d.ending.Epoch, CoordinatorEpoch: sh.Log.LeaderEpoch(),
 		Commit: d.ending.Commit, TransactionVersion: d.ending.Version,
 	}
 	d.missing, d.left, d.err = len(to), nil, nil
-	life := sh.life
+	life := sh.Life()
 	for _, p := range to {
 		sh.coordinator.options.WriteMarker(p, m, func(err error) {
 			if d.tried(p, err) {
-				sh.control(op{written: d, life: life})
+				sh.After(life, op{written: d})
 			}
 		})
 	}
@@ -70,9 +70,9 @@ func (sh *shard) markersTried(d *delivery) {
 // retryLater keeps a delivery for another attempt at what is left of it: its
 // markers, or only the record that completes the transaction.
 func (sh *shard) retryLater(d *delivery) {
-	sh.logger.Warn("transaction could not be completed yet, it will be tried again", "transactional_id", d.ending.ID,
+	sh.Logger.Warn("transaction could not be completed yet, it will be tried again", "transactional_id", d.ending.ID,
 		"producer_id", d.ending.ProducerID, "partitions", partitionNames(d.left), "backoff_ms", d.backoffMs, "error", d.err)
-	d.retryAtMs = sh.coordinator.nowMs() + d.backoffMs
+	d.retryAtMs = sh.nowMs() + d.backoffMs
 	d.backoffMs = min(2*d.backoffMs, markerBackoffMaxMs)
 	sh.retries = append(sh.retries, d)
 }
@@ -91,7 +91,7 @@ func (sh *shard) retryMarkers() {
 	due := sh.retries
 	sh.retries = nil
 	for _, d := range due {
-		if sh.coordinator.nowMs() < d.retryAtMs {
+		if sh.nowMs() < d.retryAtMs {
 			sh.retries = append(sh.retries, d)
 			continue
 		}
@@ -103,12 +103,12 @@ func (sh *shard) retryMarkers() {
 // refused, it is tried again; where it was lost, the shard is loaded anew and
 // writes the markers once more.
 func (sh *shard) complete(d *delivery) {
-	e, life := d.ending, sh.life
+	e, life := d.ending, sh.Life()
 	sh.step(&core.MarkersWritten{ID: e.ID, ProducerID: e.ProducerID, Epoch: e.Epoch}, func(r core.Result) {
 		if r.Code == 0 {
 			sh.coordinator.metrics.completed.Inc()
 			return
 		}
-		sh.control(op{incomplete: d, code: r.Code, life: life})
+		sh.After(life, op{incomplete: d, code: r.Code})
 	})
 }

@@ -1,4 +1,4 @@
-package statelog
+package coordinator
 
 import (
 	"fmt"
@@ -7,21 +7,21 @@ import (
 	"github.com/millrace/millrace/broker/storage"
 )
 
-// Loaded is what a replay came to.
-type Loaded struct {
-	// Records were applied; Broken of them could not be, FirstBroken is why.
-	Records, Broken int
-	FirstBroken     error
+// replayed is what a replay came to.
+type replayed struct {
+	// records were read; broken of them could not be applied, firstBroken is why.
+	records, broken int
+	firstBroken     error
 }
 
-// Replay applies the log's records up to end, in their order. A record that
+// replay applies the log's records up to end, in their order. A record that
 // apply refuses is counted and skipped; what cannot be read ends the replay.
-// [ErrStopped] when stopping says so. what names the records' kind in errors.
-func Replay(log Log, what string, end int64, stopping func() bool, apply func(*batch.Batch, batch.Record) error) (Loaded, error) {
-	var loaded Loaded
+// errStopped when stopping says so. what names the records' kind in errors.
+func replay(log Log, what string, end int64, stopping func() bool, apply func(*batch.Batch, batch.Record) error) (replayed, error) {
+	var loaded replayed
 	for at := log.LogStart(); at < end; {
 		if stopping() {
-			return loaded, ErrStopped
+			return loaded, errStopped
 		}
 		res, err := log.Read(at, loadBytes, storage.ReadOptions{MinOneBatch: true})
 		if err != nil {
@@ -40,7 +40,7 @@ func Replay(log Log, what string, end int64, stopping func() bool, apply func(*b
 	return loaded, nil
 }
 
-func (l *Loaded) replay(data []byte, what string, from int64, apply func(*batch.Batch, batch.Record) error) error {
+func (l *replayed) replay(data []byte, what string, from int64, apply func(*batch.Batch, batch.Record) error) error {
 	for b, err := range batch.All(data) {
 		if err != nil {
 			return fmt.Errorf("parse %s records from offset %d on: %w", what, from, err)
@@ -52,10 +52,10 @@ func (l *Loaded) replay(data []byte, what string, from int64, apply func(*batch.
 			if r.Offset < from {
 				continue
 			}
-			l.Records++
+			l.records++
 			if err := apply(&b, r); err != nil {
-				if l.Broken++; l.FirstBroken == nil {
-					l.FirstBroken = fmt.Errorf("offset %d: %w", r.Offset, err)
+				if l.broken++; l.firstBroken == nil {
+					l.firstBroken = fmt.Errorf("offset %d: %w", r.Offset, err)
 				}
 			}
 		}

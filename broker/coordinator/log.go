@@ -1,18 +1,9 @@
-// Package statelog is what a coordinator does with the partition that keeps its
-// state, whatever that state is: it appends records, waits for them, and reads
-// them all again when it loads. Groups and transactions share it.
-//
-// It holds no state and starts no goroutine. [Append] returns before the records are
-// durable; [Replay] blocks and looks at its stopping function before each read.
-//
-// Source: KIP-848's CoordinatorRuntime in Apache Kafka 4.1 (coordinator-common).
-package statelog
+package coordinator
 
 import (
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -20,17 +11,8 @@ import (
 	"github.com/millrace/millrace/broker/storage"
 )
 
-const (
-	// AppendBytesMax is the size of a batch of records where there are many.
-	AppendBytesMax = 512 << 10
-	// RecordOverheadMax is more than a record takes beside key and value.
-	RecordOverheadMax = 32
-	// loadBytes is how much of the log is read at once while loading.
-	loadBytes = 4 << 20
-)
-
-// ErrStopped is returned when what was being loaded is not wanted any more.
-var ErrStopped = errors.New("shard was stopped")
+// errStopped is returned when what was being loaded is not wanted any more.
+var errStopped = errors.New("shard was stopped")
 
 // Log is what a coordinator needs of its partition; [storage.Log] has it.
 type Log interface {
@@ -43,9 +25,9 @@ type Log interface {
 	Config() storage.LogConfig
 }
 
-// Append writes the records to the log, in as many batches as their size asks
+// appendRecords writes the records to the log, in as many batches as their size asks
 // for, all or none, and returns the offset of the last. what names their kind in errors.
-func Append(log Log, what string, records []batch.Record) (lastOffset int64, err error) {
+func appendRecords(log Log, what string, records []batch.Record) (lastOffset int64, err error) {
 	batchMax := min(AppendBytesMax, int(min(log.Config().MaxMessageBytes, math.MaxInt32))-batch.HeaderSize)
 	var data []byte
 	for from := 0; from < len(records); {
@@ -77,14 +59,4 @@ func ErrorCode(err error) int16 {
 		return kerr.CoordinatorNotAvailable.Code
 	}
 	return kerr.NotCoordinator.Code
-}
-
-// RaiseTo sets v to an offset, unless it is there or beyond already.
-func RaiseTo(v *atomic.Int64, offset int64) {
-	for {
-		now := v.Load()
-		if now >= offset || v.CompareAndSwap(now, offset) {
-			return
-		}
-	}
 }
