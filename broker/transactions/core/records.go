@@ -3,7 +3,6 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -81,35 +80,4 @@ func decode(key, value []byte) (r Record, ok bool, err error) {
 	}
 	r.after = &t
 	return r, true, nil
-}
-
-func decodeValue(value []byte) (transaction, error) {
-	if len(value) < 2 {
-		return transaction{}, fmt.Errorf("%d bytes: the version takes two", len(value))
-	}
-	if v := binary.BigEndian.Uint16(value); v > valueVersion {
-		return transaction{}, fmt.Errorf("version %d is newer than %d", v, valueVersion)
-	}
-	v := kmsg.NewTxnMetadataValue()
-	if err := v.ReadFrom(value); err != nil {
-		return transaction{}, err
-	}
-	t := newTransaction(v.ProducerID, v.TimeoutMillis)
-	t.epoch, t.state = v.ProducerEpoch, State(v.State)
-	t.previousProducerID, t.nextProducerID, t.version = v.PreviousProducerID, v.NextProducerID, v.ClientTransactionVersion
-	t.startMs, t.updatedMs = v.StartTimestamp, v.LastUpdateTimestamp
-	for _, topic := range v.Topics {
-		for _, p := range topic.Partitions {
-			t.partitions = append(t.partitions, Partition{topic.Topic, p})
-		}
-	}
-	slices.SortFunc(t.partitions, comparePartitions)
-	t.partitions = slices.Compact(t.partitions)
-	if t.state < Empty || t.state > CompleteAbort {
-		return t, fmt.Errorf("state %d (%s) is never written", v.State, t.state)
-	}
-	if t.producerID < 0 || t.epoch < 0 {
-		return t, fmt.Errorf("producer id %d, epoch %d", t.producerID, t.epoch)
-	}
-	return t, nil
 }
