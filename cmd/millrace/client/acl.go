@@ -155,7 +155,7 @@ func aclList(g *Globals) *cobra.Command {
 				}
 				found, err := v.Admin().ListAcls(filter)
 				if err != nil {
-					return aclError("list entries", err)
+					return fmt.Errorf("list entries: %w", err)
 				}
 				for _, r := range found {
 					for _, a := range r.Acls {
@@ -233,20 +233,17 @@ func aclAdd(g *Globals) *cobra.Command {
 func createACLs(v *clusterview.View, creations []*sarama.AclCreation) error {
 	controller, err := v.Client().Controller()
 	if err != nil {
-		return aclError("add entries", err)
+		return fmt.Errorf("add entries: %w", err)
 	}
 	resp, err := controller.CreateAcls(&sarama.CreateAclsRequest{Version: 1, AclCreations: creations})
 	if err != nil {
-		return aclError("add entries", err)
+		return fmt.Errorf("add entries: %w", err)
 	}
 	for i, r := range resp.AclCreationResponses {
 		if errors.Is(r.Err, sarama.ErrNoError) {
 			continue
 		}
-		if r.ErrMsg != nil && *r.ErrMsg != "" && !errors.Is(r.Err, sarama.ErrClusterAuthorizationFailed) && !errors.Is(r.Err, sarama.ErrSecurityDisabled) {
-			return fmt.Errorf("add entry for %s %q: %s", acl.ResourceType(creations[i].ResourceType), creations[i].ResourceName, *r.ErrMsg)
-		}
-		return aclError("add entries", r.Err)
+		return apiResult(int16(r.Err), r.ErrMsg, "add entry for %s %q", acl.ResourceType(creations[i].ResourceType), creations[i].ResourceName)
 	}
 	return nil
 }
@@ -270,7 +267,7 @@ func aclRemove(g *Globals) *cobra.Command {
 			for _, filter := range filters {
 				gone, err := v.Admin().DeleteACL(filter, false)
 				if err != nil {
-					return aclError("remove entries", err)
+					return fmt.Errorf("remove entries: %w", err)
 				}
 				for _, m := range gone {
 					rows = append(rows, rowOf(m.Resource, m.Acl))
@@ -285,15 +282,4 @@ func aclRemove(g *Globals) *cobra.Command {
 	f.register(c)
 	c.Flags().BoolVar(&all, "all", false, "every entry there is")
 	return c
-}
-
-// aclError names the error of a request and what can be done.
-func aclError(what string, err error) error {
-	switch {
-	case errors.Is(err, sarama.ErrSecurityDisabled):
-		return fmt.Errorf("%s: the broker has no authorizer (SECURITY_DISABLED): set broker.authorizer.enabled", what)
-	case errors.Is(err, sarama.ErrClusterAuthorizationFailed):
-		return fmt.Errorf("%s: you may not (CLUSTER_AUTHORIZATION_FAILED): ask for Describe or Alter on the cluster, or be a super user", what)
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/configs"
 	"github.com/millrace/millrace/internal/clusterview"
@@ -163,10 +164,10 @@ func advise(err error) error {
 	case errors.Is(err, clusterview.ErrUntrusted):
 		return fmt.Errorf("%w: name its authority with --tls-ca, or its name with --tls-server-name", err)
 	case errors.Is(err, clusterview.ErrNoTopic):
-		return fmt.Errorf("%w: \"millrace topic list\" shows those that do", err)
+		return fmt.Errorf("%w (%s): \"millrace topic list\" shows those that do", err, kerr.UnknownTopicOrPartition.Message)
 	case errors.Is(err, clusterview.ErrNoGroup):
-		return fmt.Errorf("%w: \"millrace group list\" shows those that do", err)
+		return fmt.Errorf("%w (%s): \"millrace group list\" shows those that do", err, kerr.GroupIDNotFound.Message)
 	default:
-		return err
+		return explainCode(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/internal/clusterview"
 )
@@ -148,7 +149,7 @@ func groupError(name string, err error) error {
 	case errors.Is(err, sarama.ErrGroupIDNotFound):
 		return fmt.Errorf("consumer group %q %w", name, clusterview.ErrNoGroup)
 	case errors.Is(err, sarama.ErrNonEmptyGroup):
-		return fmt.Errorf("consumer group %q has members: stop its consumers first", name)
+		return &apiError{fmt.Sprintf("consumer group %q", name), kerr.NonEmptyGroup, "it has members"}
 	default:
 		return fmt.Errorf("consumer group %q: %w", name, err)
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/internal/clusterview"
 )
@@ -39,10 +41,13 @@ func topicCreate(g *Globals) *cobra.Command {
 		return g.withView(func(v *clusterview.View) error {
 			return eachName(g, cmd, args, "created", func(name string) error {
 				err := v.Admin().CreateTopic(name, detail, false)
-				if ifNotExists && errors.Is(err, sarama.ErrTopicAlreadyExists) {
+				switch {
+				case ifNotExists && errors.Is(err, sarama.ErrTopicAlreadyExists):
 					return nil
+				case err != nil:
+					return topicError(name, err)
 				}
-				return topicError(name, err)
+				return awaitPartitions(cmd.Context(), v, name, 1)
 			})
 		})
 	})
@@ -82,9 +87,9 @@ func topicError(name string, err error) error {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return fmt.Errorf("topic %q %w", name, clusterview.ErrNoTopic)
 	case errors.Is(err, sarama.ErrTopicAlreadyExists):
-		return fmt.Errorf("topic %q exists already: use \"millrace topic alter\", or --if-not-exists", name)
-	case errors.As(err, &te) && te.ErrMsg != nil && *te.ErrMsg != "":
-		return fmt.Errorf("topic %q: %s", name, *te.ErrMsg)
+		return fmt.Errorf("topic %q exists already (%s): use \"millrace topic alter\", or --if-not-exists", name, kerr.TopicAlreadyExists.Message)
+	case errors.As(err, &te):
+		return apiResult(int16(te.Err), te.ErrMsg, "topic %q", name)
 	default:
 		return fmt.Errorf("topic %q: %w", name, err)
 	}
@@ -262,7 +267,7 @@ func topicAlter(g *Globals) *cobra.Command {
 		}
 		return g.withView(func(v *clusterview.View) error {
 			return eachName(g, cmd, args, "altered", func(name string) error {
-				return alterTopic(v, name, partitions, ops)
+				return alterTopic(cmd.Context(), v, name, partitions, ops)
 			})
 		})
 	})
@@ -290,7 +295,7 @@ func settingOps(set, unset []string) (map[string]sarama.IncrementalAlterConfigsE
 	return ops, nil
 }
 
-func alterTopic(v *clusterview.View, name string, partitions int32, ops map[string]sarama.IncrementalAlterConfigsEntry) error {
+func alterTopic(ctx context.Context, v *clusterview.View, name string, partitions int32, ops map[string]sarama.IncrementalAlterConfigsEntry) error {
 	topics, err := v.Topics(name)
 	if err != nil {
 		return err
@@ -304,9 +309,23 @@ func alterTopic(v *clusterview.View, name string, partitions int32, ops map[stri
 		}
 	}
 	if partitions > int32(len(topics[0].Partitions)) {
-		return topicError(name, v.Admin().CreatePartitions(name, partitions, nil, false))
+		if err := v.Admin().CreatePartitions(name, partitions, nil, false); err != nil {
+			return topicError(name, err)
+		}
+		return awaitPartitions(ctx, v, name, int(partitions))
 	}
 	return nil
+}
+
+// awaitPartitions waits until brokers know that a topic has so many partitions.
+func awaitPartitions(ctx context.Context, v *clusterview.View, name string, partitions int) error {
+	return settle(ctx, func() (bool, error) {
+		meta, err := v.Admin().DescribeTopics([]string{name})
+		if err != nil || len(meta) != 1 {
+			return false, err
+		}
+		return len(meta[0].Partitions) >= partitions, nil
+	})
 }
 
 func topicDelete(g *Globals) *cobra.Command {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace/millrace/broker/sasl"
 	"github.com/millrace/millrace/internal/clusterview"
@@ -191,15 +192,12 @@ func alterUser(v *clusterview.View, name string, upsert []sarama.AlterUserScramC
 }
 
 func userError(name string, code sarama.KError, message *string) error {
-	switch {
-	case code == errResourceNotFound:
-		return fmt.Errorf("user %q does not exist, or not for this mechanism: \"millrace user list\" shows those that do", name)
-	case errors.Is(code, sarama.ErrClusterAuthorizationFailed):
-		return fmt.Errorf("user %q: you may not manage users: ask for Alter on the cluster", name)
-	case message != nil && *message != "":
-		return fmt.Errorf("user %q: %s", name, *message)
+	switch code {
+	case errResourceNotFound:
+		return fmt.Errorf("user %q does not exist, or not for this mechanism (%s): \"millrace user list\" shows those that do", name, kerr.ResourceNotFound.Message)
+	default:
+		return apiResult(int16(code), message, "user %q", name)
 	}
-	return fmt.Errorf("user %q: %w", name, code)
 }
 
 // errResourceNotFound is RESOURCE_NOT_FOUND, which sarama has no name for.
