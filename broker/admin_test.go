@@ -229,7 +229,12 @@ func TestConfigsAreAlteredAndReachTheLogs(t *testing.T) {
 	brokers(nil, "message.max.bytes", "2000", 1)
 	brokers(kerr.InvalidRequest, "num.partitions", "9", 1)
 	brokers(kerr.InvalidConfig, "no.such", "9", 1)
-	if o, _ := n.topics.byName("other").log(0); o.Config().RetentionMs != 7000 || o.Config().MaxMessageBytes != 2000 {
+	brokers(nil, "sasl.kerberos.min.time.before.relogin", "58000", 1)
+	brokers(kerr.InvalidRequest, "sasl.kerberos.min.time.before.relogin", "58000")
+	brokers(kerr.InvalidRequest, "num.io.threads", "0")
+	brokers(kerr.InvalidRequest, "log.preallocate", "true", 1)
+	brokers(nil, "producer.id.expiration.ms", "61000")
+	if o, _ := n.topics.byName("other").log(0); o.Config().RetentionMs != 7000 || o.Config().MaxMessageBytes != 2000 || o.Config().ProducerIDExpirationMs != 61000 {
 		t.Errorf("log config is %+v", o.Config())
 	}
 	described, err := admin.DescribeBrokerConfigs(t.Context(), 1)
@@ -239,6 +244,10 @@ func TestConfigsAreAlteredAndReachTheLogs(t *testing.T) {
 	at := slices.IndexFunc(described[0].Configs, func(c kadm.Config) bool { return c.Key == "log.retention.ms" })
 	if c := described[0].Configs[at]; deref(c.Value) != "7000" || c.Source != kmsg.ConfigSourceDynamicDefaultBrokerConfig {
 		t.Errorf("log.retention.ms is %s from %s", deref(c.Value), c.Source)
+	}
+	at = slices.IndexFunc(described[0].Configs, func(c kadm.Config) bool { return c.Key == "sasl.kerberos.min.time.before.relogin" })
+	if c := described[0].Configs[at]; deref(c.Value) != "58000" || c.Source != kmsg.ConfigSourceDynamicBrokerConfig {
+		t.Errorf("what has nothing to do here is %s from %s", deref(c.Value), c.Source)
 	}
 }
 

@@ -61,7 +61,8 @@ func (n *Node) resourceKind(kind kmsg.ConfigResourceType, name string) (string, 
 		if name != "" && name != n.brokerResource() {
 			return "", nil, refuse(kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id, expected %s or empty string, but received %s", n.brokerResource(), name))
 		}
-		return metadata.ResourceBroker, n.checkBrokerConfig, nil
+		check := func(key, value string) error { return n.checkBrokerConfig(name, key, value) }
+		return metadata.ResourceBroker, check, nil
 	case kmsg.ConfigResourceTypeGroupConfig:
 		return metadata.ResourceGroup, n.checkGroupConfig, checkGroupName(name)
 	}

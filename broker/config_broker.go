@@ -22,7 +22,7 @@ const doubleType = kmsg.ConfigTypeDouble
 // under Kafka's names, in the order of their names. Those that are not dynamic
 // come from the configuration file and are read-only.
 func brokerConfigs() []configDef {
-	defs := slices.Concat(nodeConfigs(), topicDefaults(), groupDefaults(), consumerGroupDefaults(), cleanerConfigs())
+	defs := slices.Concat(nodeConfigs(), topicDefaults(), groupDefaults(), consumerGroupDefaults(), cleanerConfigs(), unusedConfigs())
 	slices.SortFunc(defs, func(a, b configDef) int { return strings.Compare(a.name, b.name) })
 	return defs
 }
@@ -65,8 +65,9 @@ func nodeConfigs() []configDef {
 		integer("node.id", "-1", -1, top).set(nodeID).says("broker.node_id"),
 		integer("num.partitions", "1", 1, top).set(numberOf(func(c configs.Broker) int32 { return c.DefaultPartitions })).says("broker.default_partitions"),
 		list("process.roles", "broker,controller").says("This node is both."),
-		integer("producer.id.expiration.ms", "86400000", 1, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.ProducerIDExpiration })).says("broker.producer_id_expiration"),
+		integer("producer.id.expiration.ms", "86400000", 1, top).set(millisOf(func(c configs.Broker) configs.Duration { return c.ProducerIDExpiration })).says("broker.producer_id_expiration").whileRunning(),
 		long("queued.max.request.bytes", "-1", -1, top).set(bytesOf(func(c configs.Broker) configs.Size { return c.RequestMemory })).says("broker.request_memory"),
+		boolean("transaction.partition.verification.enable", "true").does(effectFixed).says("Partitions are always verified (KIP-890).").whileRunning(),
 		integer("socket.request.max.bytes", "104857600", 1, top).set(bytesOf(func(c configs.Broker) configs.Size { return c.RequestMax })).says("broker.request_max"),
 	}
 }
@@ -95,7 +96,7 @@ func topicDefaults() []configDef {
 			continue
 		}
 		d.name, d.broker = d.broker, ""
-		d.dynamic = d.effect == effectHonoured
+		d.dynamic = true
 		switch d.name {
 		case "log.retention.ms":
 			d.hours = "log.retention.hours"
@@ -139,8 +140,9 @@ func (n *Node) brokerValue(image *metadata.Image, d *configDef) string {
 	return d.startValue(n.cfg)
 }
 
-// checkBrokerConfig says why a broker config cannot be set while the broker runs.
-func (n *Node) checkBrokerConfig(name, value string) error {
+// checkBrokerConfig says why a config of a broker, or with an empty resource of all
+// brokers, cannot be set while the broker runs, in Kafka's words.
+func (n *Node) checkBrokerConfig(resource, name, value string) error {
 	d := findConfig(n.configs.broker, name)
 	switch {
 	case d == nil:
@@ -149,7 +151,10 @@ func (n *Node) checkBrokerConfig(name, value string) error {
 		return refuse(kerr.InvalidRequest, fmt.Sprintf("Cannot update these configs dynamically: Set(%s). Set it in the configuration file: %s", name, d.doc))
 	}
 	if err := d.check(value, n.cfg); err != nil {
-		return refuse(kerr.InvalidConfig, err.Error())
+		return refuse(kerr.InvalidRequest, err.Error())
+	}
+	if d.perBroker && resource == "" {
+		return refuse(kerr.InvalidRequest, fmt.Sprintf("Cannot update these configs at default cluster level, broker id must be specified: Set(%s)", name))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func cleanerConfigs() []configDef {
 		integer("log.cleaner.threads", "1", 0, 64).set(numberOf(func(c configs.Broker) int { return c.Cleaner.Threads })).says("Logs that are compacted at once. broker.cleaner.threads"),
 	}
 	for i := range defs {
-		defs[i].dynamic = defs[i].name != "log.cleaner.enable" && defs[i].effect == effectHonoured
+		defs[i].dynamic = defs[i].name != "log.cleaner.enable"
 	}
 	return defs
 }

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,9 +41,12 @@ type configDef struct {
 	// min and max bound numbers; values bounds words of a string or list.
 	min, max int64
 	values   []string
-	// dynamic broker configs can be set while the broker runs.
-	dynamic bool
-	doc     string
+	// dynamic broker configs can be set while the broker runs; those that are
+	// perBroker not for all brokers at once.
+	dynamic, perBroker bool
+	// unset configs have no default: Kafka describes them with a null.
+	unset bool
+	doc   string
 }
 
 const maxInt64Text = "9223372036854775807"
@@ -71,6 +73,8 @@ func list(name, def string, values ...string) configDef {
 
 func (d configDef) from(broker string) configDef       { d.broker = broker; return d }
 func (d configDef) does(effect configEffect) configDef { d.effect = effect; return d }
+func (d configDef) ofOneBroker() configDef             { d.perBroker = true; return d }
+func (d configDef) whileRunning() configDef            { d.dynamic = true; return d }
 func (d configDef) says(doc string) configDef          { d.doc = doc; return d }
 func (d configDef) set(f func(configs.Broker) string) configDef {
 	d.static = f
@@ -104,11 +108,11 @@ func (d *configDef) checkForm(value string) error {
 		return fmt.Errorf("Invalid value %s for configuration %s: %s", value, d.name, why) //nolint:staticcheck // Kafka's words, shown to users as they are
 	}
 	switch d.kind {
-	case kmsg.ConfigTypeLong, kmsg.ConfigTypeInt:
-		v, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	case kmsg.ConfigTypeLong, kmsg.ConfigTypeInt, kmsg.ConfigTypeShort:
+		v, err := strconv.ParseInt(strings.TrimSpace(value), 10, bitsOf(d.kind))
 		switch {
-		case err != nil || d.kind == kmsg.ConfigTypeInt && (v > math.MaxInt32 || v < math.MinInt32):
-			return invalid("Not a number of type " + map[bool]string{true: "INT", false: "LONG"}[d.kind == kmsg.ConfigTypeInt])
+		case err != nil:
+			return invalid("Not a number of type " + d.kind.String())
 		case v < d.min:
 			return invalid("Value must be at least " + strconv.FormatInt(d.min, 10))
 		case v > d.max:
@@ -126,6 +130,18 @@ func (d *configDef) checkForm(value string) error {
 		return d.checkWords(value, invalid)
 	}
 	return nil
+}
+
+// bitsOf is the size of an integer type.
+func bitsOf(kind kmsg.ConfigType) int {
+	switch kind {
+	case kmsg.ConfigTypeShort:
+		return 16
+	case kmsg.ConfigTypeInt:
+		return 32
+	default:
+		return 64
+	}
 }
 
 func (d *configDef) checkWords(value string, invalid func(string) error) error {

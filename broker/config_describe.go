@@ -41,6 +41,9 @@ func (n *Node) brokerValues(image *metadata.Image, d *configDef) []kmsg.Describe
 	if d.hours != "" {
 		return append(values, synonym(d.hours, hoursOf(d.def), kmsg.ConfigSourceDefaultConfig))
 	}
+	if d.unset {
+		return values
+	}
 	return append(values, synonym(d.name, d.def, kmsg.ConfigSourceDefaultConfig))
 }
 
@@ -59,11 +62,17 @@ func synonym(name, value string, source kmsg.ConfigSource) kmsg.DescribeConfigsR
 	return s
 }
 
+// readOnly says whether a broker config has a value that no client can change.
+func (d *configDef) readOnly() bool { return !d.dynamic || d.effect == effectFixed }
+
 func describeConfig(d *configDef, values []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym, readOnly bool) kmsg.DescribeConfigsResponseResourceConfig {
 	c := kmsg.NewDescribeConfigsResponseResourceConfig()
-	c.Name, c.Value, c.Source = d.name, values[0].Value, values[0].Source
-	if c.Source == kmsg.ConfigSourceDefaultConfig {
-		c.Value = &d.def // also where the synonym counts in hours
+	c.Name, c.Source = d.name, kmsg.ConfigSourceDefaultConfig
+	if len(values) > 0 {
+		c.Value, c.Source = values[0].Value, values[0].Source
+		if c.Source == kmsg.ConfigSourceDefaultConfig {
+			c.Value = &d.def // also where the synonym counts in hours
+		}
 	}
 	c.ReadOnly, c.ConfigType, c.Documentation = readOnly, d.kind, &d.doc
 	c.IsDefault = c.Source == kmsg.ConfigSourceDefaultConfig
@@ -111,10 +120,10 @@ func (n *Node) describeBroker(image *metadata.Image, name string, wanted func(st
 			continue
 		}
 		if name != "" {
-			out = append(out, describeConfig(d, n.brokerValues(image, d), !d.dynamic))
+			out = append(out, describeConfig(d, n.brokerValues(image, d), d.readOnly()))
 		} else if v, ok := image.Configs(metadata.ResourceBroker, "")[d.name]; ok {
 			values := []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{synonym(d.name, v, kmsg.ConfigSourceDynamicDefaultBrokerConfig)}
-			out = append(out, describeConfig(d, values, !d.dynamic))
+			out = append(out, describeConfig(d, values, d.readOnly()))
 		}
 	}
 	return out, nil

@@ -111,6 +111,15 @@ func (n *Node) ratio(image *metadata.Image, t *metadata.Topic, name string) floa
 	return v
 }
 
+// producerIDExpirationMs is producer.id.expiration.ms, which has been checked when it was set.
+func (n *Node) producerIDExpirationMs(image *metadata.Image) int64 {
+	v, err := strconv.ParseInt(strings.TrimSpace(n.brokerValue(image, findConfig(n.configs.broker, "producer.id.expiration.ms"))), 10, 64)
+	if err != nil {
+		panic(fmt.Sprintf("broker config was not checked: %v", err))
+	}
+	return v
+}
+
 // logConfig is what the configs of a topic mean for its logs. Values have been
 // checked when they were set.
 func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogConfig {
@@ -129,7 +138,7 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogCo
 		RetentionMs:            number("retention.ms"),
 		RetentionBytes:         number("retention.bytes"),
 		MaxMessageBytes:        number("max.message.bytes"),
-		ProducerIDExpirationMs: n.cfg.ProducerIDExpiration.D().Milliseconds(),
+		ProducerIDExpirationMs: n.producerIDExpirationMs(image),
 		TimestampBeforeMaxMs:   number("message.timestamp.before.max.ms"),
 		TimestampAfterMaxMs:    number("message.timestamp.after.max.ms"),
 		FileDeleteDelayMs:      number("file.delete.delay.ms"),

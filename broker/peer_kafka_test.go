@@ -383,6 +383,16 @@ func comparedSteps(t *testing.T) []comparedStep {
 	add("alter unknown topic", 1, alter(topic, "none", "retention.ms", 0, new("1")))
 	add("alter read-only broker config", 1, alter(broker, "1", "num.partitions", 0, new("1")), "ErrorMessage")
 	add("alter broker config", 1, alter(broker, "1", "log.retention.ms", 0, new("600000")))
+	const relogin = "sasl.kerberos.min.time.before.relogin" // has nothing to do here
+	add("alter unused broker config", 1, alter(broker, "1", relogin, 0, new("58000")))
+	add("alter unused broker config, bad value", 1, alter(broker, "1", relogin, 0, new("soon")))
+	add("alter unused broker config of all", 1, alter(broker, "", relogin, 0, new("58000")))
+	add("alter unused broker config of all, bad value", 1, alter(broker, "", relogin, 0, new("soon")))
+	add("alter threads of all", 1, alter(broker, "", "num.io.threads", 0, new("9")))
+	add("alter no threads of all", 1, alter(broker, "", "num.io.threads", 0, new("0")))
+	add("alter refresh", 1, alter(broker, "1", "sasl.login.refresh.buffer.seconds", 0, new("40000")))
+	add("alter expiration of producers", 1, alter(broker, "1", "producer.id.expiration.ms", 0, new("7200000")))
+	add("alter read-only broker config of all", 1, alter(broker, "", "node.id", 0, new("1")), "ErrorMessage")
 	add("alter another broker", 1, alter(broker, "9", "log.retention.ms", 0, new("600000")), "ErrorMessage")
 	for _, version := range []int16{1, 4} {
 		req := kmsg.NewPtrDescribeConfigsRequest()
@@ -391,7 +401,8 @@ func comparedSteps(t *testing.T) []comparedStep {
 			{ResourceType: topic, ResourceName: "made-7", ConfigNames: []string{"retention.ms", "cleanup.policy", "compression.type", "segment.bytes", "min.cleanable.dirty.ratio", "unclean.leader.election.enable"}},
 			{ResourceType: topic, ResourceName: "none"},
 			{ResourceType: broker, ResourceName: "9"},
-			{ResourceType: broker, ResourceName: "1", ConfigNames: []string{"log.retention.ms", "num.partitions"}},
+			{ResourceType: broker, ResourceName: "1", ConfigNames: []string{"log.retention.ms", "num.partitions", relogin, "sasl.kerberos.service.name", "sasl.login.refresh.buffer.seconds", "num.io.threads", "producer.id.expiration.ms"}},
+			{ResourceType: broker, ResourceName: "", ConfigNames: []string{"num.io.threads", relogin}},
 		}
 		add(fmt.Sprintf("describe configs v%d", version), version, req, "ReadOnly")
 	}
