@@ -128,7 +128,7 @@ func (l *Log) appendLocked(batches []byte, run *batchRun, o AppendOptions, cfg *
 		return AppendResult{}, err
 	}
 	l.apply(seg, batches, cfg, nowMs)
-	l.tail.append(batches, base)
+	l.tail.append(batches, base, nowMs)
 	l.end.Store(next)
 	res.BaseOffset, res.LastOffset = base, next-1
 	return res, nil

@@ -102,6 +102,7 @@ func BenchmarkRead(b *testing.B) {
 					tail = 256 << 20
 				}
 				l, raw := benchLog(b, DurabilityOS, tail), benchBatch(b, 16<<10)
+				l.tail.follow(l.store.nowMs())
 				for l.SizeBytes() < 64<<20 {
 					if _, err := l.Append(raw, AppendOptions{}); err != nil {
 						b.Fatal(err)

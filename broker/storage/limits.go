@@ -20,6 +20,9 @@ const (
 	// tailChunkMin and tailChunkMax bound one piece of a tail buffer; a log's
 	// pieces double from one to the other.
 	tailChunkMin, tailChunkMax = 16 << 10, 256 << 10
+	// tailFollowedMs is how long a log's tail is kept in memory after the last
+	// reader was at its end, tailFollowedStepMs how exactly that is known.
+	tailFollowedMs, tailFollowedStepMs = 10_000, 1_000
 
 	// openFilesMaxDefault bounds the descriptors of segment files.
 	openFilesMaxDefault = 1024

@@ -27,6 +27,7 @@ func TestAppendReadReopen(t *testing.T) {
 				cfg.TailBytesMax = tail
 				s := mustOpen(t, cfg)
 				l := mustCreate(t, s, smallConfig())
+				l.tail.follow(clock.ms())
 				for i := range 50 {
 					res := mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms(), fmt.Sprint("v", i), 3))
 					if want := int64(3 * i); res.BaseOffset != want || res.LastOffset != want+2 {

@@ -82,7 +82,11 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 	if o.MaxOffset > 0 {
 		limit = min(limit, o.MaxOffset)
 	}
-	if startOffset >= limit || maxBytes <= 0 && !o.MinOneBatch {
+	if startOffset >= limit {
+		l.tail.follow(l.store.nowMs())
+		return res, nil
+	}
+	if maxBytes <= 0 && !o.MinOneBatch {
 		return res, nil
 	}
 	maxBytes = min(max(maxBytes, 0), readBytesMax)
@@ -114,6 +118,9 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 		if swapped {
 			return l.Read(startOffset, maxBytes, o)
 		}
+	}
+	if hit {
+		l.tail.follow(l.store.nowMs())
 	}
 	l.store.metrics.read(len(span.data), hit)
 	res.Data, res.NextOffset, res.buffer = span.data, span.next, span.buffer

@@ -292,6 +292,7 @@ func TestDeleteLog(t *testing.T) {
 	cfg.TailBytesMax = 1 << 20
 	s := mustOpen(t, cfg)
 	l := mustCreate(t, s, smallConfig())
+	l.tail.follow(clock.ms())
 	fill(t, l, clock, 30, func(int) int64 { return clock.ms() })
 	if _, err := l.DeleteRecords(50); err != nil {
 		t.Fatal(err)

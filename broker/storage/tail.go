@@ -31,9 +31,16 @@ func (c *tailChunk) bytes() []byte { return c.data[:c.n.Load()] }
 // tail is the newest batches of one log in memory. The log appends under its
 // lock; readers take none. A chunk that was evicted stays valid for those who hold it.
 //
+// It is kept only while somebody follows the end of the log: a copy that nobody
+// reads costs a producer as much as the checksum does.
+//
 // Invariant: chunks follow each other without a gap and end at the log end.
 type tail struct {
-	cache  *tailCache
+	cache *tailCache
+	// followedMs is when a reader was last seen at the end of the log or in the
+	// tail, by the broker's clock, 0 for never; to within tailFollowedStepMs.
+	followedMs atomic.Int64
+
 	mu     sync.Mutex // protects writes of chunks
 	chunks atomic.Pointer[[]*tailChunk]
 	next   int // size of the next chunk; protected by the log's lock
@@ -46,9 +53,28 @@ func (t *tail) list() []*tailChunk {
 	return nil
 }
 
-// append copies batches that begin at offset base.
-func (t *tail) append(batches []byte, base int64) {
+// follow notes that somebody reads what is newest. It needs no lock.
+func (t *tail) follow(nowMs int64) {
+	if at := t.followedMs.Load(); at == 0 || nowMs-at >= tailFollowedStepMs || nowMs < at {
+		t.followedMs.Store(nowMs)
+	}
+}
+
+// followed reports whether somebody has read what was newest a short time ago.
+func (t *tail) followed(nowMs int64) bool {
+	at := t.followedMs.Load()
+	return at != 0 && nowMs-at < tailFollowedMs
+}
+
+// append copies batches that begin at offset base, if somebody follows the log.
+func (t *tail) append(batches []byte, base, nowMs int64) {
 	if t.cache.bytesMax <= 0 {
+		return
+	}
+	if !t.followed(nowMs) {
+		if t.chunks.Load() != nil {
+			t.cache.forget(t)
+		}
 		return
 	}
 	if int64(len(batches)) > t.cache.bytesMax/8 {

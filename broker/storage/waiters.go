@@ -155,6 +155,7 @@ func (l *Log) OnFlushed(offset int64, fn func(error)) {
 // AddWaiter registers w until RemoveWaiter. Register first, then read: a
 // change in between is then not missed.
 func (l *Log) AddWaiter(w Waiter) {
+	l.tail.follow(l.store.nowMs())
 	l.waiters.mu.Lock()
 	defer l.waiters.mu.Unlock()
 	if l.waiters.hw == nil {
