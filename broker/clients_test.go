@@ -68,7 +68,7 @@ func TestSaramaProducesIdempotentlyAndConsumes(t *testing.T) {
 						if string(m.Value) != fmt.Sprint(i) || m.Offset != int64(i) {
 							t.Fatalf("message %d is %q at %d", i, m.Value, m.Offset)
 						}
-					case <-time.After(10 * time.Second):
+					case <-time.After(60 * time.Second):
 						t.Fatalf("message %d does not come", i)
 					}
 				}
@@ -151,7 +151,7 @@ func TestSaramaGroupContinuesWhereItCommitted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 		defer cancel()
 		next := from
 		err = group.Consume(ctx, []string{"t"}, groupHandler(func(m *sarama.ConsumerMessage) bool {
@@ -213,7 +213,7 @@ func TestFranzGroupAndItsDescription(t *testing.T) {
 	}
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(10 * time.Second); ; <-ticker.C {
+	for deadline := time.Now().Add(60 * time.Second); ; <-ticker.C {
 		offsets, err := admin.FetchOffsets(t.Context(), "g")
 		if err == nil && len(offsets.Offsets()) == 0 {
 			break

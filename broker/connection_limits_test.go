@@ -47,7 +47,7 @@ func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
 		t.Fatalf("of three connections are served %v, %v, %v", ok, second, third)
 	}
 	first.Close()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(60 * time.Second); ; {
 		if _, again := served(t, n, "PLAINTEXT"); again {
 			return
 		}

@@ -533,7 +533,7 @@ func TestAcknowledgedRecordsSurviveAKillAtAnyMoment(t *testing.T) {
 func consumeAll(t testing.TB, n *testNode, topic string, count int) map[string]int {
 	t.Helper()
 	c := newClient(t, n, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	got := map[string]int{}
 	for total := 0; total < count; {

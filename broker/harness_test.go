@@ -58,7 +58,7 @@ func startNode(t testing.TB, dir string, cfg configs.Broker) *testNode {
 				if err != nil {
 					t.Errorf("run: %v", err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(60 * time.Second):
 				t.Error("the node did not stop")
 			}
 		})

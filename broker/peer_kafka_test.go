@@ -48,9 +48,9 @@ func compareWithKafka(t *testing.T, steps []comparedStep) {
 func askKafka(t *testing.T, bootstrap string, step comparedStep, like string) string {
 	t.Helper()
 	want := dialRaw(t, bootstrap).exchange(step)
-	for until := time.Now().Add(20 * time.Second); want != like && time.Now().Before(until); {
+	for until := time.Now().Add(60 * time.Second); want != like && time.Now().Before(until); {
 		waits := step.loads && coordinatorLoads(want)
-		if asks := step.onlyAsks() && time.Until(until) > 17*time.Second; !waits && !asks {
+		if asks := step.onlyAsks() && time.Until(until) > 50*time.Second; !waits && !asks {
 			break
 		}
 		want = dialRaw(t, bootstrap).exchange(step)

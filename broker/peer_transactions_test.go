@@ -82,7 +82,7 @@ func (s *txnSide) exchange(version int16, req kmsg.Request) kmsg.Response {
 func (s *txnSide) send(name string, version int16, req kmsg.Request) string {
 	s.t.Helper()
 	mask := []string{"ProducerID", "StartTimestamp", "LogAppendTime", "ErrorMessage", "ThrottleMillis", "LastTimestamp"}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for {
 		resp := s.exchange(version, req)
 		s.keep(resp)

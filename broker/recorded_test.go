@@ -101,10 +101,10 @@ func TestRecordedAnswersOfApacheKafka(t *testing.T) {
 	}
 }
 
-// whenLoaded asks again while a coordinator loads, for at most ten seconds.
+// whenLoaded asks again while a coordinator loads, for at most a minute.
 func whenLoaded(ask func() string) string {
 	got := ask()
-	for until := time.Now().Add(10 * time.Second); coordinatorLoads(got) && time.Now().Before(until); {
+	for until := time.Now().Add(60 * time.Second); coordinatorLoads(got) && time.Now().Before(until); {
 		got = ask()
 	}
 	return got

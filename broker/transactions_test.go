@@ -30,7 +30,7 @@ func readCommitted(t *testing.T, n *testNode, topic string, partitions int32) []
 		}
 	}
 	c := txnClient(t, n, kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	var values []string
 	for ends := int32(0); ends < partitions; {

@@ -297,7 +297,7 @@ func TestTail(t *testing.T) {
 		select {
 		case e := <-events:
 			return e
-		case <-time.After(15 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatal("no event")
 			return ""
 		}

@@ -192,7 +192,7 @@ func TestWatcher(t *testing.T) {
 	}
 	path := filepath.Join(dir, "x")
 	write(t, path, "1")
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(60 * time.Second)
 	var folder, file bool
 	for !folder || !file {
 		select {

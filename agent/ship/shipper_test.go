@@ -173,7 +173,7 @@ func (b *bench) submit(lines ...string) { b.s.Submit(laneKey(0), b.batchOf(lines
 
 func (b *bench) drained() {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := b.s.Drained(ctx); err != nil {
 		b.t.Fatalf("the lanes are not empty: %v, %+v", err, b.reg.Lanes())
@@ -194,7 +194,7 @@ func (b *bench) topic() []string {
 	}
 	var want int64
 	ends.Each(func(o kadm.ListedOffset) { want += o.Offset })
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	var out []string
 	for int64(len(out)) < want && ctx.Err() == nil {
@@ -440,7 +440,7 @@ func (b *bench) await(what string, ok func() bool) {
 	b.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for !ok() {
 		select {
 		case <-tick.C:

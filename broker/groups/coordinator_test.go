@@ -56,7 +56,7 @@ func (a asker) get(req kmsg.Request) kmsg.Response {
 	select {
 	case r := <-a.ask(req):
 		return r
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		a.t.Fatalf("no answer to API %d", req.Key())
 		return nil
 	}

@@ -184,7 +184,7 @@ func (r *crashRun) resend(l *Log, p *crashPoint) error {
 		if res.BaseOffset != r.bases[i] {
 			return fmt.Errorf("batch %d again at %d, was at %d (duplicate %v)", i, res.BaseOffset, r.bases[i], res.Duplicate)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		err = l.WaitFlushed(ctx, res.LastOffset)
 		cancel()
 		if err != nil {

@@ -36,7 +36,7 @@ func produce(t testing.TB, c *kgo.Client, topic string) (*kgo.Record, error) {
 	t.Helper()
 	value := make([]byte, valueBytes)
 	rand.Read(value)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	return c.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value}).First()
 }

@@ -101,7 +101,7 @@ func saramaConsume(t *testing.T, n *node, c *sarama.Config, topic string, partit
 	}
 	defer pc.Close()
 	var got []string
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for len(got) < count {
 		select {
 		case m := <-pc.Messages():

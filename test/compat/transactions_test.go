@@ -55,7 +55,7 @@ func TestTransactionalMessageCopier(t *testing.T) {
 func (n *node) committed(t *testing.T, topic string, count int) []string {
 	t.Helper()
 	c := n.franz(t, kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	var values []string
 	for len(values) < count {
