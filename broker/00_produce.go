@@ -399,8 +399,10 @@ func (t *produceTask) encode(b []byte) []byte {
 }
 
 func (p *producePart) encode(b []byte, v int16, flexible bool) []byte {
+	code := codeOf(p.err)
+	p.task.request.CountError(code)
 	b = binary.BigEndian.AppendUint32(b, uint32(p.partition))
-	b = binary.BigEndian.AppendUint16(b, uint16(codeOf(p.err)))
+	b = binary.BigEndian.AppendUint16(b, uint16(code))
 	b = binary.BigEndian.AppendUint64(b, uint64(p.result.BaseOffset))
 	if v >= 2 {
 		b = binary.BigEndian.AppendUint64(b, uint64(p.result.LogAppendTimeMs))

@@ -72,9 +72,12 @@ func (t *fetchTask) await(w *wire.ResponseWriter) error {
 				return err
 			}
 		}
+		asleep := time.Now()
 		select {
 		case <-wake:
+			t.request.Waited(time.Since(asleep))
 		case <-timer.C:
+			t.request.Waited(time.Since(asleep))
 			return t.readAtLast(w)
 		case <-t.request.Conn.Draining():
 			return t.readAtLast(w)
@@ -208,6 +211,7 @@ func (t *fetchTask) encode(w *wire.ResponseWriter) {
 			code := int16(0)
 			if t.err != nil {
 				code = t.err.Code
+				t.request.CountError(code)
 			}
 			b = binary.BigEndian.AppendUint16(b, uint16(code))
 			b = binary.BigEndian.AppendUint32(b, 0) // no session
@@ -258,9 +262,11 @@ func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bo
 	case p.divergingEnd >= 0:
 		highWatermark, stable, start = p.log.HighWatermark(), p.log.LastStableOffset(), p.log.LogStart()
 	}
+	code := codeOf(p.err)
+	t.request.CountError(code)
 	w.Append(func(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(p.partition))
-		b = binary.BigEndian.AppendUint16(b, uint16(codeOf(p.err)))
+		b = binary.BigEndian.AppendUint16(b, uint16(code))
 		b = binary.BigEndian.AppendUint64(b, uint64(highWatermark))
 		b = binary.BigEndian.AppendUint64(b, uint64(stable))
 		if v >= 5 {

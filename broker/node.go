@@ -161,7 +161,9 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 	if err := n.openGroups(reg); err != nil {
 		return err
 	}
-	n.openTransactions(reg)
+	if err := n.openTransactions(reg); err != nil {
+		return err
+	}
 	n.quotas = newClientQuotas(n)
 	if err := n.quotas.registerMetrics(reg); err != nil {
 		return err

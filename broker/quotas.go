@@ -16,6 +16,8 @@ type clientQuotas struct {
 	node                                           *Node
 	started                                        time.Time
 	produce, fetch, requests, mutations, connected *quota.Tracker
+	throttles                                      *prometheus.CounterVec
+	throttledSeconds                               *prometheus.CounterVec
 }
 
 func newClientQuotas(n *Node) *clientQuotas {
@@ -24,7 +26,22 @@ func newClientQuotas(n *Node) *clientQuotas {
 		produce: quota.NewTracker(quota.ProducerByteRate), fetch: quota.NewTracker(quota.ConsumerByteRate),
 		requests: quota.NewTracker(quota.RequestPercentage), mutations: quota.NewTracker(quota.ControllerMutationRate),
 		connected: quota.NewTracker(quota.ConnectionCreationRate),
+		throttles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_broker_quota_throttles_total", Help: "Times that a client was told to wait because it was beyond a quota, by quota.",
+		}, []string{"quota"}),
+		throttledSeconds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_broker_quota_throttled_seconds_total", Help: "Time for which clients were told to wait because they were beyond a quota, by quota.",
+		}, []string{"quota"}),
 	}
+}
+
+// throttled counts that a client has to wait for so long.
+func (q *clientQuotas) throttled(t *quota.Tracker, wait time.Duration) time.Duration {
+	if wait > 0 {
+		q.throttles.WithLabelValues(string(t.Key())).Inc()
+		q.throttledSeconds.WithLabelValues(string(t.Key())).Add(wait.Seconds())
+	}
+	return wait
 }
 
 func (q *clientQuotas) registerMetrics(reg prometheus.Registerer) error {
@@ -40,7 +57,10 @@ func (q *clientQuotas) registerMetrics(reg prometheus.Registerer) error {
 			return err
 		}
 	}
-	return nil
+	if err := reg.Register(q.throttles); err != nil {
+		return err
+	}
+	return reg.Register(q.throttledSeconds)
 }
 
 func (q *clientQuotas) limits() *quota.Limits { return q.node.meta.Image().Quotas() }
@@ -56,7 +76,7 @@ func userOf(principal string) string {
 // produced counts the bytes of a produce request.
 func (q *clientQuotas) produced(r *wire.Request) {
 	if l := q.limits(); l.Has(quota.ProducerByteRate) {
-		r.Throttle(q.produce.Record(l, userOf(r.Principal()), r.ClientID, float64(r.Size()), q.now()))
+		r.Throttle(q.throttled(q.produce, q.produce.Record(l, userOf(r.Principal()), r.ClientID, float64(r.Size()), q.now())))
 	}
 }
 
@@ -68,7 +88,7 @@ func (q *clientQuotas) fetched(r *wire.Request, bytes int64) bool {
 		return true
 	}
 	wait := q.fetch.TryRecord(l, userOf(r.Principal()), r.ClientID, float64(bytes), q.now())
-	r.Throttle(wait)
+	r.Throttle(q.throttled(q.fetch, wait))
 	return wait == 0
 }
 
@@ -89,7 +109,7 @@ func (q *clientQuotas) TimesRequests() bool { return q.limits().Has(quota.Reques
 // RequestTime implements [wire.Quota]. A throttle lasts one window at most (KIP-124).
 func (q *clientQuotas) RequestTime(r *wire.Request, spent time.Duration) time.Duration {
 	percent := 100 * spent.Seconds()
-	return min(q.requests.Record(q.limits(), userOf(r.Principal()), r.ClientID, percent, q.now()), quota.Window)
+	return q.throttled(q.requests, min(q.requests.Record(q.limits(), userOf(r.Principal()), r.ClientID, percent, q.now()), quota.Window))
 }
 
 // ConnectionDelay implements [wire.Quota].
@@ -98,7 +118,7 @@ func (q *clientQuotas) ConnectionDelay(host string) time.Duration {
 	if !l.Has(quota.ConnectionCreationRate) {
 		return 0
 	}
-	return q.connected.RecordIP(l, host, q.now())
+	return q.throttled(q.connected, q.connected.RecordIP(l, host, q.now()))
 }
 
 // mutate pays for partitions that are made or removed (KIP-599). Versions of an API
@@ -109,7 +129,7 @@ func (q *clientQuotas) mutate(r *wire.Request, partitions int, strictSince int16
 		return nil
 	}
 	wait, refused := q.mutations.Take(l, userOf(r.Principal()), r.ClientID, float64(partitions), r.Version >= strictSince, q.now())
-	r.Throttle(wait)
+	r.Throttle(q.throttled(q.mutations, wait))
 	if refused {
 		return refuse(kerr.ThrottlingQuotaExceeded, "The throttling quota has been exceeded.")
 	}

@@ -47,12 +47,13 @@ func serveLater[Req kmsg.Request](handle func(*wire.Request, Req)) func(*wire.Re
 
 // openTransactions makes the coordinator and lets it load the transactions that
 // there are.
-func (n *Node) openTransactions(reg prometheus.Registerer) {
+func (n *Node) openTransactions(reg prometheus.Registerer) error {
 	n.transactions = transactions.New(transactions.ConfigOf(n.cfg), transactions.Options{
 		Logger: n.log, Registerer: reg, WriteMarker: n.writeMarker,
 		NewProducerID: func() (int64, error) { return n.ids.take(n.meta) },
 	})
 	n.loadTransactions()
+	return n.registerOpenTransactions(reg)
 }
 
 // loadTransactions gives the coordinator the logs of __transaction_state, if it exists.

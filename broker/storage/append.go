@@ -87,6 +87,7 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 	}
 	if !res.Duplicate {
 		l.store.metrics.appended(len(batches), run.batches)
+		l.traffic.appended.Add(int64(len(batches)))
 		if l.store.cfg.Durability == DurabilityOS {
 			l.advance(0, end)
 			if err := l.flushDue(end, cfg); err != nil {

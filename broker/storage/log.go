@@ -67,6 +67,7 @@ type Log struct {
 	failure     atomic.Pointer[failure]
 	uncleanable atomic.Pointer[uncleanable]
 	waiters     waiters
+	traffic     traffic
 }
 
 // failure is why a log cannot be used any more.

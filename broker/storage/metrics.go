@@ -22,6 +22,8 @@ type metrics struct {
 	cleanRuns                                  prometheus.Counter
 	cleanSeconds, cleanLast, cleanRatio        prometheus.Gauge
 	uncleanableLogs, uncleanableBytes          prometheus.Gauge
+	deletedSegments, deletedBytes              prometheus.Counter
+	recoverySeconds, cleanStart                prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -63,6 +65,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.cleanRatio = gauge("cleaner_max_dirty_ratio", "Share of bytes that were not compacted yet of the dirtiest log.")
 	m.uncleanableLogs = gauge("uncleanable_logs", "Logs that are not compacted any more because of damage in them.")
 	m.uncleanableBytes = gauge("uncleanable_bytes", "Bytes of the logs that are not compacted any more.")
+	m.deletedSegments = counter("deleted_segments_total", "Segments removed because of retention or because records were deleted.")
+	m.deletedBytes = counter("deleted_bytes_total", "Bytes of the segments removed because of retention or because records were deleted.")
+	m.recoverySeconds = gauge("recovery_seconds", "Time that opening all logs took at the start.")
+	m.cleanStart = gauge("clean_start", "1 when the last stop was orderly, 0 when logs had to be checked.")
 	if r != nil {
 		r.MustRegister(m.all()...)
 	}
@@ -75,6 +81,7 @@ func (m *metrics) all() []prometheus.Collector {
 		m.flushSeconds, m.flushLogs, m.tailBytes, m.openFiles, m.logs, m.offlineLogs, m.tornTails, m.corruptions, m.noDescriptors,
 		m.diskFreeBytes, m.diskReserveBytes, m.writesRefused, m.refusedAppends,
 		m.cleanReadBytes, m.cleanWrittenBytes, m.cleanRuns, m.cleanSeconds, m.cleanLast, m.cleanRatio, m.uncleanableLogs, m.uncleanableBytes,
+		m.deletedSegments, m.deletedBytes, m.recoverySeconds, m.cleanStart,
 	}
 }
 
@@ -119,4 +126,12 @@ func (m *metrics) read(bytes int, fromTail bool) {
 func (m *metrics) flushRound(logs int, took time.Duration) {
 	m.flushLogs.Observe(float64(logs))
 	m.flushSeconds.Observe(took.Seconds())
+}
+
+// recovered takes note of how the logs were opened.
+func (m *metrics) recovered(clean bool, took time.Duration) {
+	m.recoverySeconds.Set(took.Seconds())
+	if clean {
+		m.cleanStart.Set(1)
+	}
 }

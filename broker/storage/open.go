@@ -143,9 +143,11 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
+	started := s.cfg.Clock()
 	if err := s.openLogs(clean, points, starts, cleaned); err != nil {
 		return err
 	}
+	s.metrics.recovered(clean, s.cfg.Clock().Sub(started))
 	// Offsets of logs that are no more must not be found by a later log of the
 	// same name.
 	return s.writeCheckpoints()

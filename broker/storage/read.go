@@ -123,6 +123,7 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 		l.tail.follow(l.store.nowMs())
 	}
 	l.store.metrics.read(len(span.data), hit)
+	l.traffic.read.Add(int64(len(span.data)))
 	res.Data, res.NextOffset, res.buffer = span.data, span.next, span.buffer
 	return res, nil
 }

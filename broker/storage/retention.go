@@ -210,6 +210,8 @@ func (l *Log) deleteBefore(start int64) error {
 		if err := l.throwAway(seg, delayMs); err != nil {
 			return err
 		}
+		l.store.metrics.deletedSegments.Inc()
+		l.store.metrics.deletedBytes.Add(float64(seg.size.Load()))
 		if err := removeIfThere(l.store.fs, filepath.Join(l.dir, offsetName(seg.base, suffixSnapshot))); err != nil {
 			return err
 		}

@@ -143,6 +143,13 @@ func (s *stability) settle() {
 // and every marker is below the high watermark. Without transactions that is the high watermark.
 func (l *Log) LastStableOffset() int64 { return l.stableBelow(l.hw.Load()) }
 
+// HasOpenTransaction reports whether a transaction was begun here that no marker has ended.
+func (l *Log) HasOpenTransaction() bool {
+	l.stable.mu.Lock()
+	defer l.stable.mu.Unlock()
+	return l.stable.ongoing != noOffset
+}
+
 // stableBelow returns the last stable offset for a high watermark that was loaded before.
 func (l *Log) stableBelow(hw int64) int64 {
 	return max(min(hw, l.stable.first.Load()), min(hw, l.logStart.Load()))

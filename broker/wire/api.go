@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,7 +29,10 @@ type api struct {
 	schema       *schema
 	flexibleFrom int16 // first version with tagged fields
 	requests     prometheus.Counter
-	seconds      prometheus.Observer
+	pending      prometheus.Gauge
+	times        func() *apiTimes // made by the first request
+	metrics      *Metrics
+	errors       *errorPlan
 }
 
 func newAPI(a API, m *Metrics) (*api, error) {
@@ -46,7 +50,8 @@ func newAPI(a API, m *Metrics) (*api, error) {
 	name := kmsg.NameForKey(a.Key)
 	out := &api{
 		API: a, name: name, schema: s, flexibleFrom: a.Max + 1,
-		requests: m.requests.WithLabelValues(name), seconds: m.seconds.WithLabelValues(name),
+		requests: m.requests.WithLabelValues(name), pending: m.pending.WithLabelValues(name),
+		times: sync.OnceValue(func() *apiTimes { return newAPITimes(m, name) }), metrics: m, errors: planErrors(req.ResponseKind()),
 	}
 	for v := a.Max; v >= 0; v-- {
 		req.SetVersion(v)

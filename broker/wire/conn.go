@@ -201,6 +201,7 @@ func (c *Conn) readLoop() {
 			return
 		}
 		c.pending.Add(1)
+		r.api.pending.Inc()
 		c.queue <- r // has room: it is as long as tokens
 		c.serve(r)
 	}
@@ -388,6 +389,7 @@ func (c *Conn) internClientID(id []byte) string {
 func (c *Conn) takeRequest() *Request {
 	select {
 	case r := <-c.free:
+		r.served.Store(0)
 		return r
 	default:
 		return &Request{Conn: c, done: make(chan struct{}, 1)}

@@ -30,8 +30,9 @@ func (c *Conn) writeResponses(w *ResponseWriter) error {
 		if err := c.awaitAnswer(w, r); err != nil {
 			return err
 		}
+		turn := time.Now()
 		err = c.writeResponse(w, r)
-		c.answered(r)
+		c.answered(r, turn)
 		if err != nil {
 			return err
 		}
@@ -67,6 +68,7 @@ func (c *Conn) awaitAnswer(w *ResponseWriter, r *Request) error {
 	default:
 	}
 	if err := w.flush(); err != nil {
+		r.api.pending.Dec()
 		r.abandon()
 		return err
 	}
@@ -76,6 +78,7 @@ func (c *Conn) awaitAnswer(w *ResponseWriter, r *Request) error {
 	case <-c.closed:
 	case <-c.server.cut:
 	}
+	r.api.pending.Dec()
 	r.abandon()
 	return net.ErrClosed
 }
@@ -122,6 +125,7 @@ func (c *Conn) encodeResponse(w *ResponseWriter, r *Request) error {
 	}
 	c.throttleTime(r)
 	tellThrottle(r, resp)
+	r.countErrors(resp)
 	r.ReleaseBody()
 	before := w.bytes
 	w.appendResponse(r, resp)
@@ -135,9 +139,10 @@ func (c *Conn) encodeResponse(w *ResponseWriter, r *Request) error {
 }
 
 // answered counts a request and makes room for the next one.
-func (c *Conn) answered(r *Request) {
+func (c *Conn) answered(r *Request, turn time.Time) {
 	r.api.requests.Inc()
-	r.api.seconds.Observe(time.Since(r.Received).Seconds())
+	r.api.pending.Dec()
+	r.api.times().observe(r, turn, time.Now())
 	c.dropRequest(r)
 	c.pending.Add(-1)
 	<-c.tokens
@@ -146,6 +151,7 @@ func (c *Conn) answered(r *Request) {
 // abandonQueue waits until the reader has ended and lets go of what is unanswered.
 func (c *Conn) abandonQueue() {
 	for r := range c.queue {
+		r.api.pending.Dec()
 		r.abandon()
 		<-c.tokens
 	}

@@ -8,6 +8,9 @@ import (
 type Metrics struct {
 	requests    *prometheus.CounterVec
 	seconds     *prometheus.HistogramVec
+	phases      *prometheus.HistogramVec
+	pending     *prometheus.GaugeVec
+	errors      *prometheus.CounterVec
 	bytesIn     prometheus.Counter
 	bytesOut    prometheus.Counter
 	connections *prometheus.GaugeVec
@@ -29,6 +32,17 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 			Name: "millrace_broker_request_seconds", Help: "Time from a complete request to its written response, by API.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10),
 		}, []string{"api"}),
+		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "millrace_broker_request_phase_seconds",
+			Help:    "What requests spend their time on, by API: local (the handler), wait (for the disk, for records to come, for other members), queue (for earlier responses of the connection), response (reading and encoding).",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 8, 7),
+		}, []string{"api", "phase"}),
+		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "millrace_broker_pending_requests", Help: "Requests that are read and not answered yet, by API: long polls, members that wait for a rebalance, appends that wait for the disk.",
+		}, []string{"api"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_broker_request_errors_total", Help: "Error codes in responses, by API and by name of the code in Kafka's protocol.",
+		}, []string{"api", "error"}),
 		bytesIn: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "millrace_broker_received_bytes_total", Help: "Bytes of request frames received.",
 		}),
@@ -57,7 +71,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed, m.authFailures, m.throttled, m.held} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.phases, m.pending, m.errors, m.bytesIn, m.bytesOut, m.connections, m.refused, m.closed, m.authFailures, m.throttled, m.held} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -62,13 +62,17 @@ func (c *Conn) TimesRequests() bool {
 // serve gives a request to its handler. The request may be answered and used
 // again when it returns.
 func (c *Conn) serve(r *Request) {
-	if !c.TimesRequests() {
-		r.api.Serve(r)
-		return
+	a, start := r.api, r.Received
+	a.Serve(r)
+	served := time.Now()
+	// Only this goroutine makes a new request of an answered one, so the next one does
+	// not get this.
+	r.served.Store(int64(served.Sub(c.server.started)))
+	took := served.Sub(start)
+	a.times().local.Observe(took.Seconds())
+	if c.TimesRequests() {
+		c.Spend(took)
 	}
-	start := time.Now()
-	r.api.Serve(r)
-	c.Spend(time.Since(start))
 }
 
 // throttleTime throttles the client for the time that its requests have taken.

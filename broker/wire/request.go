@@ -42,6 +42,11 @@ type Request struct {
 	answer    answer
 	done      chan struct{} // one signal when answer is set; capacity 1
 	state     atomic.Int32
+	// For the times of its phases: when it was answered, when its handler returned (since
+	// the server's start, 0 while it runs), and what the response waited for.
+	answeredAt time.Time
+	served     atomic.Int64
+	waited     time.Duration
 }
 
 // States of a request: whoever comes second, the one who answers or the writer
@@ -131,7 +136,7 @@ func (r *Request) NoReply() { r.finish(answer{none: true}) }
 func (r *Request) Fail(err error) { r.finish(answer{err: err}) }
 
 func (r *Request) finish(a answer) {
-	r.answer = a
+	r.answer, r.answeredAt = a, time.Now()
 	switch {
 	case r.state.CompareAndSwap(stateOpen, stateAnswered):
 		r.done <- struct{}{}
@@ -154,7 +159,7 @@ func (r *Request) abandon() {
 func (r *Request) reset() {
 	r.Key, r.Version, r.CorrelationID, r.ClientID, r.Body = 0, 0, 0, "", nil
 	r.api, r.principal, r.raw, r.frame, r.reserved, r.costMax, r.answer = nil, "", false, nil, 0, 0, answer{}
-	r.size, r.throttle = 0, 0
+	r.size, r.throttle, r.waited = 0, 0, 0
 	r.state.Store(stateOpen)
 }
 
