@@ -298,6 +298,32 @@ func (m *Mem) SyncDir(name string) error {
 	return nil
 }
 
+// SyncAll implements [FS].
+func (m *Mem) SyncAll(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.find(name)
+	if err == nil && !n.isDir {
+		err = fs.ErrInvalid
+	}
+	if err != nil {
+		return pathError("syncall", name, err)
+	}
+	m.root.syncAll()
+	return nil
+}
+
+func (n *node) syncAll() {
+	if !n.isDir {
+		n.sync()
+		return
+	}
+	n.durable = maps.Clone(n.entries)
+	for _, child := range n.entries {
+		child.syncAll()
+	}
+}
+
 // Lock implements [FS].
 func (m *Mem) Lock(name string) (io.Closer, error) {
 	f, err := m.Create(name)

@@ -80,11 +80,16 @@ func (f *memFile) Sync() error {
 	if err := f.check("sync", false, 0); err != nil {
 		return err
 	}
-	for _, c := range f.node.pending {
-		f.node.synced = c.apply(f.node.synced)
-	}
-	f.node.pending = nil
+	f.node.sync()
 	return nil
+}
+
+// sync makes a file durable. It is called with the lock of the file system.
+func (n *node) sync() {
+	for _, c := range n.pending {
+		n.synced = c.apply(n.synced)
+	}
+	n.pending = nil
 }
 
 // Stat implements [File].

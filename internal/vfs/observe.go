@@ -10,7 +10,7 @@ import (
 // Op is one call of a file system.
 type Op struct {
 	// Kind is the method: create, open, openrw, rename, link, remove, removeall,
-	// mkdir, readdir, stat, chtimes, syncdir, lock, read, write, truncate, sync, close.
+	// mkdir, readdir, stat, chtimes, syncdir, syncall, lock, read, write, truncate, sync, close.
 	Kind string
 	// Name is the file or directory; for rename the new name.
 	Name string
@@ -21,7 +21,7 @@ type Op struct {
 // Changes says whether the call changes anything that a crash could show.
 func (o Op) Changes() bool {
 	switch o.Kind {
-	case "create", "rename", "link", "remove", "removeall", "mkdir", "syncdir", "write", "truncate", "sync":
+	case "create", "rename", "link", "remove", "removeall", "mkdir", "syncdir", "syncall", "write", "truncate", "sync":
 		return true
 	}
 	return false
@@ -134,6 +134,11 @@ func (o *observed) SetModTime(name string, modTime time.Time) error {
 // SyncDir implements [FS].
 func (o *observed) SyncDir(name string) error {
 	return o.do(Op{Kind: "syncdir", Name: name}, func() error { return o.base.SyncDir(name) })
+}
+
+// SyncAll implements [FS].
+func (o *observed) SyncAll(name string) error {
+	return o.do(Op{Kind: "syncall", Name: name}, func() error { return o.base.SyncAll(name) })
 }
 
 // ReadDir implements [FS].

@@ -25,11 +25,22 @@ func OS() FS { return osFS{} }
 type osFS struct{}
 
 func (osFS) open(name string, flag int) (File, error) {
-	f, err := os.OpenFile(name, flag, filePerm)
+	fd, err := openFile(name, flag)
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return osFile{f}, nil
+	return osFile{os.NewFile(uintptr(fd), name)}, nil
+}
+
+// openFile opens a file without what [os.OpenFile] does to find out whether the
+// runtime can poll it, which takes five more system calls: a file on disk it cannot.
+func openFile(name string, flag int) (int, error) {
+	for {
+		fd, err := unix.Open(name, flag|unix.O_CLOEXEC, filePerm)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
 }
 
 // Create implements [FS].
@@ -71,11 +82,26 @@ func (osFS) SetModTime(name string, modTime time.Time) error {
 
 // SyncDir implements [FS].
 func (osFS) SyncDir(name string) error {
-	d, err := os.Open(name)
+	fd, err := openFile(name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "syncdir", Path: name, Err: err}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err = errors.Join(wholeSync(fd), unix.Close(fd)); err != nil {
+		return &fs.PathError{Op: "syncdir", Path: name, Err: err}
+	}
+	return nil
+}
+
+// SyncAll implements [FS].
+func (o osFS) SyncAll(name string) error {
+	fd, err := openFile(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return &fs.PathError{Op: "syncall", Path: name, Err: err}
+	}
+	if err = errors.Join(fileSystemSync(fd), unix.Close(fd)); err != nil {
+		return &fs.PathError{Op: "syncall", Path: name, Err: err}
+	}
+	return nil
 }
 
 // Lock implements [FS].
@@ -95,6 +121,15 @@ func (osFS) Lock(name string) (io.Closer, error) {
 		err = ErrLocked
 	}
 	return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+}
+
+// wholeSync is fsync, which directories want.
+func wholeSync(fd int) error {
+	for {
+		if err := unix.Fsync(fd); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 type osFile struct{ *os.File }

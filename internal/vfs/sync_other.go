@@ -2,7 +2,11 @@
 
 package vfs
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 func dataSync(fd int) error {
 	for {
@@ -11,3 +15,5 @@ func dataSync(fd int) error {
 		}
 	}
 }
+
+func fileSystemSync(int) error { return errors.ErrUnsupported }

@@ -44,6 +44,11 @@ type FS interface {
 	SetModTime(name string, modTime time.Time) error
 	// SyncDir makes the entries of a directory durable.
 	SyncDir(name string) error
+	// SyncAll makes all contents, lengths and names durable of the file system
+	// that the directory is in: with many files it costs less than one call for each. What
+	// else the file system holds is forced to disk too. The error satisfies
+	// errors.Is with errors.ErrUnsupported where the operating system cannot do it.
+	SyncAll(name string) error
 	// Lock takes an exclusive lock on a file, which is created when missing, until Close. It
 	// returns an error that satisfies errors.Is with ErrLocked if another holds it.
 	Lock(name string) (io.Closer, error)

@@ -54,6 +54,38 @@ func read(t *testing.T, fsys FS, name string) string {
 	return string(b[:n])
 }
 
+// TestSyncAll: contents and names of all directories survive a loss of power.
+func TestSyncAll(t *testing.T) {
+	for name, change := range map[string]func(FS) error{
+		"synced":     func(fsys FS) error { return fsys.SyncAll("/a") },
+		"not synced": func(FS) error { return nil },
+	} {
+		m := NewMem(nil)
+		if err := errors.Join(m.MkdirAll("/a/b"), m.MkdirAll("/c")); err != nil {
+			t.Fatal(err)
+		}
+		write(t, m, "/a/b/x", "one", false)
+		write(t, m, "/c/y", "two", false)
+		if err := change(m); err != nil {
+			t.Fatal(err)
+		}
+		write(t, m, "/c/y", "three", false)
+		after, want := m.Crash(CrashDrop, nil), [2]string{"(none)", "(none)"}
+		if name == "synced" {
+			want = [2]string{"one", "two"}
+		}
+		if got := [2]string{read(t, after, "/a/b/x"), read(t, after, "/c/y")}; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if err := OS().SyncAll(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+	if err := OS().SyncAll(t.TempDir()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+}
+
 // TestConformance holds the operating system's and the one in memory against
 // the same expectations.
 func TestConformance(t *testing.T) {
