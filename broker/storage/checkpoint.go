@@ -87,20 +87,21 @@ func parseOffsets(content []byte) (map[TopicPartition]int64, error) {
 	return out, nil
 }
 
-// readOffsets reads an offset checkpoint; a file that is not there is empty.
-func readOffsets(fsys vfs.FS, name string) (map[TopicPartition]int64, error) {
-	content, err := readFile(fsys, name)
+// readOffsets reads an offset checkpoint, and returns its content too; a file that is
+// not there is empty, its content nil.
+func readOffsets(fsys vfs.FS, name string) (_ map[TopicPartition]int64, content []byte, err error) {
+	content, err = readFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return map[TopicPartition]int64{}, nil
+		return map[TopicPartition]int64{}, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, err := parseOffsets(content)
 	if err != nil {
-		return nil, &CorruptionError{File: name, Offset: -1, Reason: err.Error()}
+		return nil, nil, &CorruptionError{File: name, Offset: -1, Reason: err.Error()}
 	}
-	return out, nil
+	return out, content, nil
 }
 
 // epochEntry says that epoch's first record is at start.

@@ -38,6 +38,31 @@ func (s *Store) writeCheckpoints() error {
 	return err
 }
 
+// readCheckpoint reads an offset checkpoint at the start; as long as nothing in it
+// changes it is not written again.
+func (s *Store) readCheckpoint(name string) (map[TopicPartition]int64, error) {
+	offsets, content, err := readOffsets(s.fs, filepath.Join(s.cfg.Dir, name))
+	if err == nil && content != nil {
+		s.checkpoints.mu.Lock()
+		s.checkpoints.last[name] = content
+		s.checkpoints.mu.Unlock()
+	}
+	return offsets, err
+}
+
+// writeReadCheckpoints writes those checkpoints that a start goes by. The high
+// watermarks, which are written for other readers, wait for the next round.
+func (s *Store) writeReadCheckpoints() error {
+	s.checkpoints.mu.Lock()
+	defer s.checkpoints.mu.Unlock()
+	s.checkpoints.stale.Store(true)
+	logs := s.sorted()
+	return errors.Join(
+		s.writeCheckpoint(fileRecoveryPoints, logs, (*Log).RecoveryPoint),
+		s.writeCheckpoint(fileLogStarts, logs, (*Log).startToSave),
+		s.writeCheckpoint(fileCleanerOffsets, logs, (*Log).cleanedToSave))
+}
+
 // startToSave is -1 for a log that begins at 0: Kafka leaves those out.
 func (l *Log) startToSave() int64 {
 	if start := max(l.logStart.Load(), l.pendingLogStart.Load()); start > 0 {
@@ -62,9 +87,6 @@ func (s *Store) writeCheckpoint(name string, logs []*Log, offset func(*Log) int6
 	}
 	if err := writeFile(s.fs, filepath.Join(s.cfg.Dir, name), content, true); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if s.checkpoints.last == nil {
-		s.checkpoints.last = map[string][]byte{}
 	}
 	s.checkpoints.last[name] = content
 	return nil

@@ -150,7 +150,7 @@ func checkIndexes(t testing.TB, l *Log) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		offsets, err := seg.readOffsetIndex()
+		offsets, err := readIndex(seg.fs, seg)
 		if err != nil {
 			t.Fatal(err)
 		}

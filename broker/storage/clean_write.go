@@ -62,7 +62,7 @@ type cleanWriter struct {
 	buf      []byte
 	// size counts what is written and what is in buf.
 	size           int64
-	index          segmentIndex
+	index          *segmentIndex
 	top, topOffset int64
 	aborted        []abortedTxn
 }
@@ -76,7 +76,7 @@ func (l *Log) newCleanWriter(base int64) (*cleanWriter, error) {
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	w := &cleanWriter{seg: newSegment(l.store.fs, l.dir, base), interval: l.cfg.Load().IndexIntervalBytes, top: batch.NoTimestamp, topOffset: -1}
+	w := &cleanWriter{index: newSegmentIndex(), seg: newSegment(l.store.fs, l.dir, base), interval: l.cfg.Load().IndexIntervalBytes, top: batch.NoTimestamp, topOffset: -1}
 	extra := suffixCleaned
 	w.seg.renamed.Store(&extra)
 	var err error

@@ -120,7 +120,11 @@ func (l *Log) make() error {
 	if err != nil {
 		return err
 	}
-	if err := l.recover(saved{clean: true}); err != nil {
+	settled, err := l.recover(saved{clean: true})
+	if err == nil && !settled {
+		err = l.settle()
+	}
+	if err != nil {
 		return err
 	}
 	return fsys.SyncDir(l.dir)

@@ -110,7 +110,7 @@ func TestIndexesFollowKafkasRules(t *testing.T) {
 			t.Fatalf("segment %d: no batch ends at %d", i, offset)
 			return stored{}
 		}
-		offsets, err := seg.readIndexFile()
+		offsets, err := readIndex(mem, seg)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,8 +21,8 @@ type handle struct {
 	// forced to disk: it may not be closed before, because the kernel reports
 	// a failed write to those who have the file open.
 	dirty atomic.Bool
-	// index is a sample of the segment's index; nil while the segment has a
-	// complete one in memory.
+	// index is a sample of the segment's index, made from the batches because the
+	// file is damaged; nil otherwise.
 	index atomic.Pointer[[]offsetEntry]
 	// aborted is the segment's transaction index, nil while it is not loaded.
 	aborted atomic.Pointer[[]abortedTxn]

@@ -171,3 +171,12 @@ func tryReadAll(l *Log, from int64, max int) ([]batch.Record, error) {
 		res.Release()
 	}
 }
+
+// readIndex reads the index file of a segment.
+func readIndex(fsys vfs.FS, seg *segment) ([]offsetEntry, error) {
+	content, err := readFile(fsys, seg.path(suffixIndex))
+	if err != nil {
+		return nil, err
+	}
+	return decodeOffsetEntries(content, seg.size.Load())
+}

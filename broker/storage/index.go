@@ -24,14 +24,40 @@ type timeEntry struct {
 	relative  uint32
 }
 
-// segmentIndex is the indexes of a segment in memory, complete.
+// segmentIndex is the indexes of a segment that is written: of the offsets and
+// times what is not in the files yet, so that memory does not grow with the log; the
+// aborted transactions are complete.
 type segmentIndex struct {
-	offsets growing[offsetEntry]
-	times   growing[timeEntry]
-	aborted growing[abortedTxn]
-	// bytesSinceEntry counts the log's bytes since the last entry. Only the
-	// writer uses it.
+	// filedOffsets and filedTimes count the entries at the beginning of the
+	// index that are in the files only. They do not change: see trim.
+	filedOffsets, filedTimes int
+	offsets                  growing[offsetEntry]
+	times                    growing[timeEntry]
+	aborted                  *growing[abortedTxn]
+	// lastTime is the last time entry, wherever it is; its timestamp is -1 without
+	// one. Only the writer uses it and what follows.
+	lastTime timeEntry
+	// bytesSinceEntry counts the log's bytes since the last entry.
 	bytesSinceEntry int64
+}
+
+func newSegmentIndex() *segmentIndex {
+	return &segmentIndex{aborted: &growing[abortedTxn]{}, lastTime: timeEntry{timestamp: -1}}
+}
+
+// trim returns the index without its entries up to the first offsets and times, which are in the files.
+func (x *segmentIndex) trim(offsets, times int) *segmentIndex {
+	out := &segmentIndex{
+		filedOffsets: offsets, filedTimes: times, aborted: x.aborted,
+		lastTime: x.lastTime, bytesSinceEntry: x.bytesSinceEntry,
+	}
+	for _, e := range x.offsets.view()[offsets-x.filedOffsets:] {
+		out.offsets.add(e)
+	}
+	for _, e := range x.times.view()[times-x.filedTimes:] {
+		out.times.add(e)
+	}
+	return out
 }
 
 // add records a batch that was written at position, under Kafka's rule: an
@@ -47,17 +73,17 @@ func (x *segmentIndex) add(base, lastOffset, position, size, interval, maxTimest
 
 // addTime adds a time entry if it is larger than the last one.
 func (x *segmentIndex) addTime(base, timestamp, offset int64) {
-	times := x.times.view()
-	if timestamp < 0 || len(times) > 0 && timestamp <= times[len(times)-1].timestamp {
+	if timestamp < 0 || timestamp <= x.lastTime.timestamp {
 		return
 	}
-	x.times.add(timeEntry{timestamp, uint32(offset - base)})
+	x.lastTime = timeEntry{timestamp, uint32(offset - base)}
+	x.times.add(x.lastTime)
 }
 
 // full says whether the files would grow beyond bytesMax; one time entry is
 // kept free for the end of the segment.
 func (x *segmentIndex) full(bytesMax int64) bool {
-	return int64(x.offsets.len()+1)*offsetEntrySize > bytesMax || int64(x.times.len()+2)*timeEntrySize > bytesMax || x.aborted.len() >= abortedTxnsMax
+	return int64(x.filedOffsets+x.offsets.len()+1)*offsetEntrySize > bytesMax || int64(x.filedTimes+x.times.len()+2)*timeEntrySize > bytesMax || x.aborted.len() >= abortedTxnsMax
 }
 
 // floorPosition returns the position of the last entry at or before offset, 0
@@ -106,7 +132,7 @@ func decodeOffsetEntries(b []byte, logSize int64) ([]offsetEntry, error) {
 	}
 	entries := make([]offsetEntry, 0, len(b)/offsetEntrySize)
 	for i := 0; i < len(b); i += offsetEntrySize {
-		e := offsetEntry{binary.BigEndian.Uint32(b[i:]), binary.BigEndian.Uint32(b[i+4:])}
+		e := decodeOffsetEntry(b[i:])
 		if e == (offsetEntry{}) {
 			break
 		}
@@ -130,7 +156,7 @@ func decodeTimeEntries(b []byte) ([]timeEntry, error) {
 	}
 	entries := make([]timeEntry, 0, len(b)/timeEntrySize)
 	for i := 0; i < len(b); i += timeEntrySize {
-		e := timeEntry{int64(binary.BigEndian.Uint64(b[i:])), binary.BigEndian.Uint32(b[i+8:])}
+		e := decodeTimeEntry(b[i:])
 		if e == (timeEntry{}) && len(entries) > 0 {
 			break
 		}

@@ -57,6 +57,10 @@ const (
 	// commit of the file system's journal.
 	openParallelMax, createParallelMax = 32, 32
 
+	// settleTogetherMin is how many recovered logs are forced to disk by one
+	// call for the whole file system.
+	settleTogetherMin = 16
+
 	// readBytesMax bounds one read, whatever the caller asks for; only a single
 	// batch may be larger.
 	readBytesMax = 8 << 20

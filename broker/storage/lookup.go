@@ -101,7 +101,10 @@ func (l *Log) scanSegment(seg *segment, offset int64, yield func(batch.Batch, in
 	if err != nil {
 		return err
 	}
-	err = scanFile(h.file, seg.position(h, offset), seg.size.Load(), yield)
+	from, err := seg.position(h, &l.store.handles, offset)
+	if err == nil {
+		err = scanFile(h.file, from, seg.size.Load(), yield)
+	}
 	if errors.Is(err, errFound) {
 		err = nil
 	}

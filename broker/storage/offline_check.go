@@ -303,7 +303,7 @@ func (c *checker) recoveryPoint() error {
 	if err != nil {
 		return nil //nolint:nilerr // a copy somewhere else has no checkpoint beside it
 	}
-	points, err := readOffsets(c.fs, filepath.Join(filepath.Dir(dir), fileRecoveryPoints))
+	points, _, err := readOffsets(c.fs, filepath.Join(filepath.Dir(dir), fileRecoveryPoints))
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func (r *Repair) planCheckpoints(end int64) (start int64, err error) {
 	if err != nil {
 		return 0, nil //nolint:nilerr // a copy somewhere else has no checkpoint beside it
 	}
-	starts, err := readOffsets(r.fs, filepath.Join(filepath.Dir(dir), fileLogStarts))
+	starts, _, err := readOffsets(r.fs, filepath.Join(filepath.Dir(dir), fileLogStarts))
 	if err != nil {
 		return 0, err
 	}
@@ -166,7 +166,7 @@ func (r *Repair) planCheckpoints(end int64) (start int64, err error) {
 	end = max(end, start)
 	for _, file := range []string{fileRecoveryPoints, fileHighWatermarks} {
 		name := filepath.Join(filepath.Dir(dir), file)
-		offsets, err := readOffsets(r.fs, name)
+		offsets, _, err := readOffsets(r.fs, name)
 		if err != nil {
 			return 0, err
 		}

@@ -28,6 +28,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, fs: cfg.FS, log: cfg.Logger, logs: map[TopicPartition]*Log{}}
 	s.metrics = newMetrics(cfg.Registerer)
 	s.converter = newConverter()
+	s.checkpoints.last = map[string][]byte{}
 	s.flusher.wake = make(chan struct{}, 1)
 	s.handles = handleCache{openMax: cfg.OpenFilesMax, syncMust: cfg.Durability == DurabilityFsync, metrics: s.metrics}
 	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: &s.buffers}
@@ -123,7 +124,7 @@ func (s *Store) load() error {
 			return err
 		}
 	}
-	points, err := readOffsets(s.fs, filepath.Join(s.cfg.Dir, fileRecoveryPoints))
+	points, err := s.readCheckpoint(fileRecoveryPoints)
 	if errors.As(err, new(*CorruptionError)) {
 		s.log.Warn("recovery points are lost, all logs are read from their beginning", "error", err)
 		points, clean, err = nil, false, nil
@@ -131,11 +132,11 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	starts, err := readOffsets(s.fs, filepath.Join(s.cfg.Dir, fileLogStarts))
+	starts, err := s.readCheckpoint(fileLogStarts)
 	if err != nil {
 		return err // guessing would bring deleted records back
 	}
-	cleaned, err := readOffsets(s.fs, filepath.Join(s.cfg.Dir, fileCleanerOffsets))
+	cleaned, err := s.readCheckpoint(fileCleanerOffsets)
 	if errors.As(err, new(*CorruptionError)) {
 		s.log.Warn("cleaner checkpoint is lost, all compacted logs are compacted from their beginning", "error", err)
 		cleaned, err = nil, nil
@@ -150,7 +151,7 @@ func (s *Store) load() error {
 	s.metrics.recovered(clean, s.cfg.Clock().Sub(started))
 	// Offsets of logs that are no more must not be found by a later log of the
 	// same name.
-	return s.writeCheckpoints()
+	return s.writeReadCheckpoints()
 }
 
 func (s *Store) checkFormat() error {
@@ -179,6 +180,7 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, openParallelMax)
+	var unsettled unsettledLogs
 	for _, e := range entries {
 		if !e.IsDir() {
 			continue
@@ -196,19 +198,23 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			s.openLog(id, saved{clean: clean, point: points[id], logStart: starts[id], cleaned: cleaned[id]})
+			s.openLog(id, saved{clean: clean, point: points[id], logStart: starts[id], cleaned: cleaned[id]}, &unsettled)
 		})
 	}
 	wg.Wait()
+	s.settle(unsettled.logs)
 	return nil
 }
 
 // openLog recovers one log; one that cannot be is kept, offline.
-func (s *Store) openLog(id TopicPartition, in saved) {
+func (s *Store) openLog(id TopicPartition, in saved, unsettled *unsettledLogs) {
 	l := s.newLog(id, filepath.Join(s.cfg.Dir, id.String()))
-	err := l.readTopicID()
+	settled, err := false, l.readTopicID()
 	if err == nil {
-		err = l.recover(in)
+		settled, err = l.recover(in)
+	}
+	if err == nil && !settled {
+		unsettled.add(l)
 	}
 	s.change(func(all map[TopicPartition]*Log) { all[id] = l })
 	if err != nil {

@@ -49,6 +49,7 @@ func (l *Log) checkpointLocked(flush func() error) error {
 	}
 	l.mu.Lock()
 	l.pendingSnapshots = slices.Clone(l.pendingSnapshots[len(snapshots)-1:])
+	list[len(list)-1].trimIndex()
 	l.mu.Unlock()
 	l.recoveryPoint.Store(end)
 	l.store.checkpoints.stale.Store(true)

@@ -197,7 +197,11 @@ func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne
 		return readSpan{}, false, err
 	}
 	size := seg.size.Load()
-	at, want := seg.position(h, start), int64(bytesMax)+readSlack
+	at, err := seg.position(h, &l.store.handles, start)
+	if err != nil {
+		return readSpan{}, false, err
+	}
+	want := int64(bytesMax) + readSlack
 	for at < size {
 		n := min(size-at, want)
 		buf := l.store.buffers.get(int(n))

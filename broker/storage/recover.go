@@ -38,23 +38,29 @@ type recovery struct {
 	l     *Log
 	saved saved
 	list  []*segment
+	// files are the names in the directory, snapshots the offsets of the
+	// producer snapshots among them, oldest first.
+	files     map[string]bool
+	snapshots []int64
+	replay    replay
 	// scanned is true when batches beyond the recovery point were found or cut.
 	scanned bool
 }
 
-func (l *Log) recover(in saved) error {
+// recover opens the log. settled is false when what was found beyond the
+// recovery point has to be forced to disk, by settle, before it is served.
+func (l *Log) recover(in saved) (settled bool, err error) {
 	r := &recovery{l: l, saved: in}
 	l.recoveryPoint.Store(in.point)
 	l.logStart.Store(in.logStart)
-	err := r.run()
-	if err == nil {
-		return nil
+	if err = r.run(); err == nil {
+		return !r.scanned || l.store.cfg.Durability == DurabilityOS, nil
 	}
 	l.segments.Store(nil)
 	for _, seg := range r.list {
 		err = errors.Join(err, l.store.closeSegment(seg))
 	}
-	return err
+	return false, err
 }
 
 func (r *recovery) run() error {
@@ -77,14 +83,12 @@ func (r *recovery) run() error {
 // load lists the directory, removes what a crash left half done, and makes the
 // segments.
 func (r *recovery) load() error {
-	if err := r.finishSwaps(); err != nil {
-		return err
-	}
-	entries, err := r.l.store.fs.ReadDir(r.l.dir)
+	entries, err := r.listFiles()
 	if err != nil {
 		return err
 	}
-	names, aborted := map[string]bool{}, map[int64]int64{}
+	r.files = make(map[string]bool, len(entries))
+	aborted := map[int64]int64{}
 	for _, e := range entries {
 		name := e.Name()
 		if strings.HasSuffix(name, suffixDeleted) || strings.HasSuffix(name, suffixTmp) {
@@ -93,36 +97,54 @@ func (r *recovery) load() error {
 			}
 			continue
 		}
-		names[name] = true
-		info, err := e.Info()
-		if err != nil {
-			return err
+		r.files[name] = true
+		if offset, ok := parseOffsetName(name, suffixSnapshot); ok {
+			r.snapshots = append(r.snapshots, offset)
 		}
 		if base, ok := parseOffsetName(name, suffixTxnIndex); ok {
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
 			aborted[base] = (info.Size() + abortedTxnSize - 1) / abortedTxnSize
 		}
-		base, ok := parseOffsetName(name, suffixLog)
-		if !ok {
-			continue
+		if base, ok := parseOffsetName(name, suffixLog); ok {
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
+			seg := newSegment(r.l.store.fs, r.l.dir, base)
+			seg.size.Store(info.Size())
+			seg.synced.Store(info.Size())
+			seg.times.lastAppendMs = info.ModTime().UnixMilli()
+			r.list = append(r.list, seg)
 		}
-		seg := newSegment(r.l.store.fs, r.l.dir, base)
-		seg.size.Store(info.Size())
-		seg.synced.Store(info.Size())
-		seg.times.lastAppendMs = info.ModTime().UnixMilli()
-		r.list = append(r.list, seg)
 	}
 	for _, seg := range r.list {
 		seg.abortedTxns.Store(aborted[seg.base])
 	}
-	return r.removeOrphans(names)
+	return r.removeOrphans()
+}
+
+// listFiles lists the directory, after what a replacement of segments has left is settled.
+func (r *recovery) listFiles() ([]fs.DirEntry, error) {
+	entries, err := r.l.store.fs.ReadDir(r.l.dir)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := r.finishSwaps(entries)
+	if err != nil || !changed {
+		return entries, err
+	}
+	return r.l.store.fs.ReadDir(r.l.dir)
 }
 
 // removeOrphans removes index files whose log is gone, which a crash in the
 // middle of a deletion leaves, and makes the first segment of an empty log.
-func (r *recovery) removeOrphans(names map[string]bool) error {
-	for name := range names {
+func (r *recovery) removeOrphans() error {
+	for name := range r.files {
 		for _, suffix := range segmentSuffixes()[1:] {
-			if base, ok := parseOffsetName(name, suffix); ok && !names[offsetName(base, suffixLog)] {
+			if base, ok := parseOffsetName(name, suffix); ok && !r.files[offsetName(base, suffixLog)] {
 				if err := r.l.store.fs.Remove(filepath.Join(r.l.dir, name)); err != nil {
 					return err
 				}
@@ -206,6 +228,9 @@ func isDamage(err error) bool {
 
 // scan checks the segments from the recovery point on and returns the log end.
 func (r *recovery) scan() (end int64, err error) {
+	if err := r.beginReplay(); err != nil {
+		return 0, err
+	}
 	for i := 0; i < len(r.list); i++ {
 		seg, last := r.list[i], i == len(r.list)-1
 		if !last && r.list[i+1].base <= r.saved.point {
@@ -244,10 +269,8 @@ func (r *recovery) scan() (end int64, err error) {
 // index files that are missing are made again.
 func (r *recovery) trust(seg *segment) error {
 	for _, suffix := range []string{suffixIndex, suffixTimeIndex} {
-		if _, err := r.l.store.fs.Stat(seg.path(suffix)); err == nil {
+		if r.files[offsetName(seg.base, suffix)] {
 			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
 		}
 		r.l.store.log.Warn("index is rebuilt", "topic", r.l.id.Topic, "partition", r.l.id.Partition, "file", seg.path(suffix))
 		x, err := seg.rebuildIndex()
@@ -271,7 +294,7 @@ func (r *recovery) finish(end int64) error {
 	l.cleaned.Store(min(r.saved.cleaned, end))
 	l.epochs.truncateEnd(end)
 	l.epochs.truncateStart(l.logStart.Load())
-	if err := r.restoreProducers(end); err != nil {
+	if err := r.finishProducers(end); err != nil {
 		return err
 	}
 	if err := r.checkAborted(); err != nil {
@@ -283,18 +306,18 @@ func (r *recovery) finish(end int64) error {
 				continue // below the recovery point
 			}
 			seg.synced.Store(unsynced)
-			if err := seg.sync(&l.store.handles); err != nil {
-				return err
-			}
-		}
-		if err := l.store.fs.SyncDir(l.dir); err != nil {
-			return err
 		}
 		l.grew(1)
 		l.checkpointSoon()
 	}
 	l.lastCheckpointMs.Store(l.store.nowMs())
 	l.flushed.Store(end)
+	if r.scanned && l.store.cfg.Durability == DurabilityOS {
+		// Nothing was promised beyond the recovery point: the next checkpoint
+		// forces to disk what the kernel has not written by then.
+		l.flushed.Store(min(r.saved.point, end))
+		l.dirChanged = true
+	}
 	return nil
 }
 
@@ -312,7 +335,7 @@ func (r *recovery) settleStart(end int64) (int64, error) {
 	if err := r.removeFrom(0); err != nil {
 		return 0, err
 	}
-	r.scanned = true
+	r.scanned, r.replay.whole = true, false
 	return start, r.begin(start)
 }
 

@@ -2,20 +2,93 @@ package storage
 
 import (
 	"errors"
+	"math"
 	"path/filepath"
-	"slices"
 
 	"github.com/millrace/millrace/broker/batch"
 )
 
+// replay follows the producers in the same pass over the batches that checks
+// them. It begins with the newest snapshot, which as a rule was written together with
+// the recovery point.
+type replay struct {
+	// from is the offset of the snapshot; the batches from there on count.
+	from int64
+	// began says that the pass has begun, whole that it sees all batches that count.
+	began, whole bool
+	nowMs        int64
+	// aborted are the transactions that were found to be aborted: as many
+	// as there were markers beyond the recovery point.
+	aborted []replayedAbort
+}
+
+type replayedAbort struct {
+	seg *segment
+	txn abortedTxn
+}
+
+// beginReplay loads the newest snapshot that is usable, wherever the log will turn out to end.
+func (r *recovery) beginReplay() (err error) {
+	r.replay.nowMs = r.l.store.nowMs()
+	r.replay.from, err = r.loadSnapshot(math.MaxInt64)
+	return err
+}
+
+// start is called before the batches of each segment that is read: the first one has
+// an offset of at least next, and is the log's first if first is set.
+func (p *replay) start(next int64, first bool) {
+	if !p.began {
+		p.began, p.whole = true, first || next <= p.from
+	}
+}
+
+func (r *recovery) follow(b *batch.Batch, seg *segment) {
+	p := &r.replay
+	if !p.whole || b.BaseOffset < p.from {
+		return
+	}
+	if ended, did, _ := r.l.producers.apply(b, p.nowMs); did && !ended.commit {
+		p.aborted = append(p.aborted, replayedAbort{seg, ended.aborted()})
+	}
+}
+
+// finishProducers completes the producers of a log that was read: from the
+// replay that went along, or by another one where that did not see everything or began
+// with a snapshot from beyond the end of the log.
+func (r *recovery) finishProducers(end int64) error {
+	p := &r.replay
+	if !p.whole || p.from > end {
+		r.l.producers = newProducers()
+		return r.restoreProducers(end)
+	}
+	if err := r.takeAllAborted(p.from); err != nil {
+		return err
+	}
+	for _, a := range p.aborted {
+		a.seg.restoreAborted(a.txn)
+	}
+	r.l.stable.reset()
+	r.l.stable.began(r.l.producers.ongoing.firstOffset())
+	return nil
+}
+
 // restoreProducers loads the newest usable snapshot and replays the batches
 // after it: idempotence, ongoing transactions and aborted ones.
 func (r *recovery) restoreProducers(end int64) error {
-	l, nowMs := r.l, r.l.store.nowMs()
-	from, err := r.loadSnapshot(end, nowMs)
+	r.replay.nowMs = r.l.store.nowMs()
+	from, err := r.loadSnapshot(end)
 	if err != nil {
 		return err
 	}
+	if err := r.takeAllAborted(from); err != nil {
+		return err
+	}
+	return r.l.replayProducers(r.list, max(from, r.list[0].base), r.replay.nowMs)
+}
+
+// takeAllAborted takes the entries of the transaction indexes that were on disk
+// when the snapshot at from was written.
+func (r *recovery) takeAllAborted(from int64) error {
 	// Entries before a snapshot, as before the recovery point, were on disk when
 	// it was written. What comes after is found again.
 	trusted := max(from, r.saved.point)
@@ -24,32 +97,30 @@ func (r *recovery) restoreProducers(end int64) error {
 			return err
 		}
 	}
-	return l.replayProducers(r.list, max(from, r.list[0].base), nowMs)
+	return nil
 }
 
 // loadSnapshot restores the newest usable snapshot up to end and returns its
 // offset, 0 without one. Those that are of no use are removed.
-func (r *recovery) loadSnapshot(end, nowMs int64) (int64, error) {
+func (r *recovery) loadSnapshot(end int64) (int64, error) {
 	l := r.l
-	offsets, err := l.snapshotOffsets()
-	if err != nil {
-		return 0, err
-	}
-	for _, offset := range slices.Backward(offsets) {
+	for len(r.snapshots) > 0 {
+		offset := r.snapshots[len(r.snapshots)-1]
 		name := filepath.Join(l.dir, offsetName(offset, suffixSnapshot))
 		if offset <= end {
 			content, err := readFile(l.store.fs, name)
 			if err == nil {
-				err = l.producers.restore(content, nowMs)
+				err = l.producers.restore(content, r.replay.nowMs)
 			}
 			if err == nil {
 				return offset, nil
 			}
 			l.store.log.Warn("producer snapshot is not usable, an older one is taken", "file", name, "error", err)
 		}
-		if err := l.store.fs.Remove(name); err != nil {
+		if err := removeIfThere(l.store.fs, name); err != nil {
 			return 0, err
 		}
+		r.snapshots = r.snapshots[:len(r.snapshots)-1]
 	}
 	return 0, nil
 }

@@ -14,7 +14,7 @@ import (
 // after the last good batch, and the damage that follows it, if any; the
 // segment's size is then that of the good part.
 func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionError, err error) {
-	seg.index.Store(&segmentIndex{}) // it is opened for writing
+	seg.index.Store(newSegmentIndex()) // it is opened for writing
 	h, err := seg.acquire(&r.l.store.handles)
 	if err != nil {
 		return 0, nil, err
@@ -22,7 +22,11 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 	defer func() { err = errors.Join(err, h.release()) }()
 	f := h.file
 	fileSize := seg.size.Load()
-	position, next := r.loadIndex(seg, f)
+	position, next, err := r.loadIndex(seg, f)
+	if err != nil {
+		return 0, nil, err
+	}
+	r.replay.start(next, seg == r.list[0] && position == 0)
 	x := seg.index.Load()
 	// Until the index entries below position are confirmed by the batch there,
 	// offsets are not known; loadIndex has done so.
@@ -38,6 +42,7 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 		top, topOffset := seg.times.get()
 		x.add(seg.base, b.LastOffset(), at, int64(len(b.Raw)), DefaultLogConfig().IndexIntervalBytes, top, topOffset)
 		r.l.epochs.assign(b.LeaderEpoch, b.BaseOffset)
+		r.follow(&b, seg)
 		return nil
 	})
 	seg.size.Store(position)
@@ -96,65 +101,61 @@ func (r *recovery) setCreated(seg *segment, f io.ReaderAt) error {
 	return nil
 }
 
-// loadIndex reads the entries of both index files that lie below the recovery
-// point, if they fit each other and the log, and returns the position of the
-// batch of the last one and the least offset that can be there. Otherwise it
-// returns the beginning of the segment.
-func (r *recovery) loadIndex(seg *segment, f io.ReaderAt) (position, next int64) {
-	seg.index.Store(&segmentIndex{})
-	offsets, err := seg.readIndexFile()
-	if err != nil || r.saved.point <= seg.base {
-		return 0, seg.base
+// loadIndex finds the last entry of the index that lies below the recovery point and the
+// time entries up to there, if they fit each other and the log, and returns the position
+// of its batch and the least offset that can be there. Otherwise, as
+// where there is none, it returns the beginning of the segment.
+func (r *recovery) loadIndex(seg *segment, f io.ReaderAt) (position, next int64, err error) {
+	if r.saved.point <= seg.base || !r.files[offsetName(seg.base, suffixIndex)] || !r.files[offsetName(seg.base, suffixTimeIndex)] {
+		return 0, seg.base, nil
 	}
-	content, err := readFile(seg.fs, seg.path(suffixTimeIndex))
+	offsets, last, err := r.lastEntry(seg)
+	if err != nil || offsets == 0 {
+		return 0, seg.base, r.unlessDamaged(err)
+	}
+	times, lastTime, err := r.lastTime(seg, last.relative)
 	if err != nil {
-		return 0, seg.base
+		return 0, seg.base, r.unlessDamaged(err)
 	}
-	times, err := decodeTimeEntries(content)
-	if err != nil {
-		return 0, seg.base
+	base, ok := seg.batchOf(f, last)
+	if !ok {
+		return 0, seg.base, nil
 	}
-	for len(offsets) > 0 && seg.base+int64(offsets[len(offsets)-1].relative) >= r.saved.point {
-		offsets = offsets[:len(offsets)-1]
+	x := newSegmentIndex()
+	x.filedOffsets, x.filedTimes = offsets, times
+	if times > 0 {
+		x.lastTime = lastTime
+		seg.times.max, seg.times.maxOffset = lastTime.timestamp, seg.base+int64(lastTime.relative)
 	}
-	if len(offsets) == 0 {
-		return 0, seg.base
-	}
-	last := offsets[len(offsets)-1]
-	for len(times) > 0 && times[len(times)-1].relative > last.relative {
-		times = times[:len(times)-1]
-	}
-	head := make([]byte, batch.HeaderSize)
-	if err := readFull(f, head, int64(last.position)); err != nil {
-		return 0, seg.base
-	}
-	h, err := batch.ParseHeader(head)
-	if err != nil || h.LastOffset() != seg.base+int64(last.relative) || h.BaseOffset < seg.base {
-		return 0, seg.base
-	}
-	seg.restoreIndex(offsets, times)
-	return int64(last.position), h.BaseOffset
+	seg.index.Store(x)
+	seg.persistedOffsets, seg.persistedTimes = offsets, times
+	return int64(last.position), base, nil
 }
 
-func (s *segment) readIndexFile() ([]offsetEntry, error) {
-	content, err := readFile(s.fs, s.path(suffixIndex))
-	if err != nil {
-		return nil, err
+// unlessDamaged keeps errors that say nothing about what is in an index file.
+func (r *recovery) unlessDamaged(err error) error {
+	if errors.Is(err, errIndexDamaged) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
 	}
-	return decodeOffsetEntries(content, s.size.Load())
+	return err
 }
 
-// restoreIndex begins the index in memory with entries that are in the files.
-func (s *segment) restoreIndex(offsets []offsetEntry, times []timeEntry) {
-	x := s.index.Load()
-	for _, e := range offsets {
-		x.offsets.add(e)
+func (r *recovery) lastEntry(seg *segment) (n int, last offsetEntry, err error) {
+	f, n, err := seg.openIndexFile(&r.l.store.handles, suffixIndex, offsetEntrySize)
+	if err != nil {
+		return 0, last, err
 	}
-	for _, e := range times {
-		x.times.add(e)
-		s.times.max, s.times.maxOffset = e.timestamp, s.base+int64(e.relative)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return floorInFile(f, n, min(r.saved.point-1-seg.base, math.MaxInt32))
+}
+
+func (r *recovery) lastTime(seg *segment, relative uint32) (n int, last timeEntry, err error) {
+	f, n, err := seg.openIndexFile(&r.l.store.handles, suffixTimeIndex, timeEntrySize)
+	if err != nil {
+		return 0, last, err
 	}
-	s.persistedOffsets, s.persistedTimes = len(offsets), len(times)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return timesInFile(f, n, relative)
 }
 
 // cut decides about damage in segment i: it is cut off, or it is returned.

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,16 +29,22 @@ type swapFiles struct {
 	cleaned, swaps, others []string
 }
 
-// finishSwaps completes or undoes what a crash has interrupted.
-func (r *recovery) finishSwaps() error {
-	files, err := r.listSwaps()
-	if err != nil || len(files.cleaned)+len(files.swaps) == 0 {
-		return err
+// finishSwaps completes or undoes what a crash has interrupted. changed says that the
+// directory is no longer as entries say.
+func (r *recovery) finishSwaps(entries []fs.DirEntry) (changed bool, err error) {
+	files := listSwaps(entries)
+	if len(files.cleaned)+len(files.swaps) == 0 {
+		return false, nil
 	}
 	valid, err := r.dropIncomplete(files)
 	if err != nil || len(valid) == 0 {
-		return err
+		return true, err
 	}
+	return true, r.completeSwaps(files, valid)
+}
+
+// completeSwaps puts the .swap files in their places.
+func (r *recovery) completeSwaps(files swapFiles, valid []string) error {
 	from, to, err := r.swapRange(valid)
 	if err != nil {
 		return err
@@ -70,12 +77,7 @@ func logFirst(name string) string {
 	return "1"
 }
 
-func (r *recovery) listSwaps() (swapFiles, error) {
-	entries, err := r.l.store.fs.ReadDir(r.l.dir)
-	if err != nil {
-		return swapFiles{}, err
-	}
-	var files swapFiles
+func listSwaps(entries []fs.DirEntry) (files swapFiles) {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case strings.HasSuffix(name, suffixCleaned):
@@ -86,7 +88,7 @@ func (r *recovery) listSwaps() (swapFiles, error) {
 			files.others = append(files.others, name)
 		}
 	}
-	return files, nil
+	return files
 }
 
 // baseOf returns the base offset of a segment's file, whatever its extra suffix.

@@ -31,7 +31,7 @@ type segment struct {
 	// syncErr keeps it for all later calls.
 	syncMu  sync.Mutex
 	syncErr error
-	// index is complete while the segment is written; nil afterwards.
+	// index is there while the segment is written; nil afterwards.
 	index atomic.Pointer[segmentIndex]
 	// handle is nil while the file is not open.
 	handle atomic.Pointer[handle]
@@ -112,7 +112,7 @@ func (s *segment) create(c *handleCache) error {
 		return err
 	}
 	s.times.known = true
-	s.index.Store(&segmentIndex{})
+	s.index.Store(newSegmentIndex())
 	return s.keep(newHandle(f, s), c)
 }
 
@@ -150,74 +150,11 @@ func (s *segment) acquire(c *handleCache) (*handle, error) {
 		return nil, err
 	}
 	h := newHandle(f, s)
-	if s.index.Load() == nil {
-		entries, err := s.readOffsetIndex()
-		if err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		sampled := sample(entries)
-		h.index.Store(&sampled)
-	}
 	h.acquire()
 	if err := s.keep(h, c); err != nil {
 		return nil, errors.Join(err, h.release())
 	}
 	return h, nil
-}
-
-// position returns where to start looking for offset.
-func (s *segment) position(h *handle, offset int64) int64 {
-	if x := s.index.Load(); x != nil {
-		return floorPosition(x.offsets.view(), s.base, offset)
-	}
-	if sampled := h.index.Load(); sampled != nil {
-		return floorPosition(*sampled, s.base, offset)
-	}
-	return 0
-}
-
-// readOffsetIndex reads the .index file, or makes the entries from the log
-// when the file is missing or damaged.
-func (s *segment) readOffsetIndex() ([]offsetEntry, error) {
-	b, err := readFile(s.fs, s.path(suffixIndex))
-	if err == nil {
-		var entries []offsetEntry
-		if entries, err = decodeOffsetEntries(b, s.size.Load()); err == nil {
-			return entries, nil
-		}
-	}
-	x, rebuildErr := s.rebuildIndex()
-	if rebuildErr != nil && !errors.As(rebuildErr, new(*CorruptionError)) {
-		return nil, errors.Join(err, rebuildErr)
-	}
-	// What lies before damage can be read; who reads further will meet it.
-	return x.offsets.view(), nil
-}
-
-// timeEntries returns all time index entries.
-func (s *segment) timeEntries() ([]timeEntry, error) {
-	if x := s.index.Load(); x != nil {
-		return x.times.view(), nil
-	}
-	s.openMu.Lock()
-	defer s.openMu.Unlock()
-	if s.gone {
-		return nil, s.goneError()
-	}
-	b, err := readFile(s.fs, s.path(suffixTimeIndex))
-	if err == nil {
-		var entries []timeEntry
-		// A segment that is finished has its largest timestamp in the file,
-		// so that an empty file means that it has none.
-		if entries, err = decodeTimeEntries(b); err == nil {
-			return entries, nil
-		}
-	}
-	x, rebuildErr := s.rebuildIndex()
-	if rebuildErr != nil && !errors.As(rebuildErr, new(*CorruptionError)) {
-		return nil, errors.Join(err, rebuildErr)
-	}
-	return x.times.view(), nil
 }
 
 // maxTimestamp returns the largest timestamp of the segment, -1 for none, and
@@ -247,7 +184,7 @@ func (s *segment) rebuildIndex() (_ *segmentIndex, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	x := &segmentIndex{}
+	x := newSegmentIndex()
 	top, topOffset := int64(batch.NoTimestamp), int64(-1)
 	next, end := s.base, int64(0)
 	err = scanFile(f, 0, s.size.Load(), func(b batch.Batch, position int64) error {
@@ -296,15 +233,15 @@ func (s *segment) persistIndex() (created bool, err error) {
 		return false, nil
 	}
 	offsets, times, aborted := x.offsets.view(), x.times.view(), x.aborted.view()
-	err = s.extendFile(suffixIndex, appendOffsetEntries(nil, offsets[s.persistedOffsets:]), int64(s.persistedOffsets)*offsetEntrySize)
+	err = s.extendFile(suffixIndex, appendOffsetEntries(nil, offsets[s.persistedOffsets-x.filedOffsets:]), int64(s.persistedOffsets)*offsetEntrySize)
 	if err != nil {
 		return false, err
 	}
-	s.persistedOffsets = len(offsets)
-	if err := s.extendFile(suffixTimeIndex, appendTimeEntries(nil, times[s.persistedTimes:]), int64(s.persistedTimes)*timeEntrySize); err != nil {
+	s.persistedOffsets = x.filedOffsets + len(offsets)
+	if err := s.extendFile(suffixTimeIndex, appendTimeEntries(nil, times[s.persistedTimes-x.filedTimes:]), int64(s.persistedTimes)*timeEntrySize); err != nil {
 		return false, err
 	}
-	s.persistedTimes = len(times)
+	s.persistedTimes = x.filedTimes + len(times)
 	if len(aborted) == s.persistedAborted {
 		return false, nil
 	}
@@ -343,6 +280,16 @@ func (s *segment) extendFile(suffix string, content []byte, at int64) (err error
 	return f.Sync()
 }
 
+// trimIndex lets go of the index entries that are in the files. It is called with
+// the lock of the log, because the writer adds to the index, and with that of the
+// checkpoint, which wrote them.
+func (s *segment) trimIndex() {
+	x := s.index.Load()
+	if x != nil && (s.persistedOffsets > x.filedOffsets || s.persistedTimes > x.filedTimes) {
+		s.index.Store(x.trim(s.persistedOffsets, s.persistedTimes))
+	}
+}
+
 // finish lets go of what only the active segment keeps: the index in memory.
 // The index files must be on disk.
 func (s *segment) finish() {
@@ -353,8 +300,6 @@ func (s *segment) finish() {
 		return
 	}
 	if h := s.handle.Load(); h != nil {
-		sampled := sample(x.offsets.view())
-		h.index.Store(&sampled)
 		if aborted := x.aborted.view(); len(aborted) <= sampledEntriesMax {
 			aborted = slices.Clone(aborted) // without the room to grow
 			h.aborted.Store(&aborted)

@@ -6,35 +6,26 @@ import (
 	"time"
 )
 
-// crashedStore makes 1,000 logs of 100 MiB as a killed process leaves them: a
-// closed segment below the recovery point (a hole on disk: recovery must not
-// read it) and batches above it, as many as the bound over all logs allows.
+// crashedStore makes logs of 100 MiB as a killed process leaves them: one
+// segment with a complete index up to the recovery point (a hole on disk: recovery
+// must not read it) and batches above it, as many as the bound over all logs allows.
 func crashedStore(b *testing.B, cfg Config, logsMany int) {
 	b.Helper()
 	s := mustOpen(b, cfg)
-	logCfg := DefaultLogConfig()
 	all := make([]LogSpec, logsMany)
 	for i := range all {
 		all[i] = LogSpec{ID: TopicPartition{Topic: "start", Partition: int32(i)}, TopicID: [16]byte{1}}
 	}
-	logs, err := s.CreateLogs(all, logCfg)
+	logs, err := s.CreateLogs(all, DefaultLogConfig())
 	if err != nil {
 		b.Fatal(err)
 	}
 	raw := benchBatch(b, 16<<10)
 	perLog := unsavedBytesMax / logsMany / len(raw)
 	for _, l := range logs {
+		pretendRecords(b, l, 100<<20)
 		mustAppend(b, l, raw)
-		l.mu.Lock()
-		_, err := l.roll()
-		l.mu.Unlock()
-		if err == nil {
-			err = l.checkpoint()
-		}
-		if err == nil {
-			err = os.Truncate(l.list()[0].path(suffixLog), 100<<20)
-		}
-		if err != nil {
+		if err := l.checkpoint(); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -47,6 +38,27 @@ func crashedStore(b *testing.B, cfg Config, logsMany int) {
 		}
 	}
 	abandon(b, s)
+}
+
+// pretendRecords makes a log look as if it had size bytes in batches of 4 KiB:
+// the file has a hole, the index all entries, of which the last is right once a batch follows.
+func pretendRecords(b *testing.B, l *Log, size int64) {
+	b.Helper()
+	const batchBytes = 4096
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seg := l.list()[0]
+	x, nowMs := seg.index.Load(), l.store.nowMs()
+	for at := int64(0); at < size; at += batchBytes {
+		x.bytesSinceEntry = batchBytes
+		x.add(0, at/batchBytes, at, batchBytes, batchBytes-1, nowMs+at/batchBytes, at/batchBytes)
+	}
+	x.bytesSinceEntry = 2 * batchBytes
+	seg.size.Store(size)
+	l.end.Store(size / batchBytes)
+	if err := os.Truncate(seg.path(suffixLog), size); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // abandon ends a store as kill -9 does, but gives its descriptors back.

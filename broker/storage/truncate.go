@@ -74,6 +74,9 @@ func (l *Log) truncateLocked(offset int64) (int64, error) {
 	// A guard that was given out must not become valid again.
 	l.producers = &producers{byID: map[int64]*producer{}, verifications: verifications{last: l.producers.verifications.last}}
 	r := &recovery{l: l, list: l.list()}
+	if r.snapshots, err = l.snapshotOffsets(); err != nil {
+		return -1, err
+	}
 	if err := r.restoreProducers(end); err != nil {
 		return -1, err
 	}
