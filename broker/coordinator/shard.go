@@ -144,20 +144,19 @@ func (sh *Shard[Op]) run() {
 	}
 }
 
-// backOff waits before the next load; false when the shard was stopped.
+// backOff waits before the next load; false when the shard was stopped, also
+// before: serve may have failed with the signal of that in its hands.
 func (sh *Shard[Op]) backOff() bool {
 	timer := time.NewTimer(ReloadBackoff)
 	defer timer.Stop()
-	for {
+	for !sh.isStopping() {
 		select {
 		case <-timer.C:
 			return true
 		case <-sh.wake:
-			if sh.isStopping() {
-				return false
-			}
 		}
 	}
+	return false
 }
 
 // serve handles operations and timers until the shard is stopped (nil) or its

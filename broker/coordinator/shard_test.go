@@ -22,6 +22,8 @@ import (
 type list struct {
 	*coordinator.Shard[string]
 	keys []string
+	// then is called after an operation, on the shard's goroutine.
+	then func()
 
 	mu   sync.Mutex
 	told []string
@@ -71,6 +73,9 @@ func (l *list) Handle(o string) {
 		}
 		l.tell("durable " + o)
 	})
+	if l.then != nil {
+		l.then()
+	}
 }
 
 func (l *list) Flush()                 {}
@@ -126,6 +131,31 @@ func TestALostFlushBeginsANewLife(t *testing.T) {
 		l.After(lives[0], "of the old life")
 		l.After(lives[1], "of the new life")
 		l.want(t, "durable of the new life")
+	})
+}
+
+// TestAShardWhoseDiskIsGoneEnds: the failure and the stop come at once, and the
+// partition cannot be loaded any more.
+func TestAShardWhoseDiskIsGoneEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, shards := &coordinatortest.Log{}, &coordinator.Shards[*list]{}
+		l := newList(shards, log)
+		l.Control("a")
+		l.want(t, "durable a")
+		log.Set(func(log *coordinatortest.Log) { log.Hold = true })
+		l.Control("b")
+		l.want(t)
+		closed := make(chan struct{})
+		l.then = func() {
+			go func() {
+				shards.Close()
+				close(closed)
+			}()
+			synctest.Wait() // the shard is told to stop while it is at work
+			log.Release(errors.New("the disk is gone"))
+		}
+		l.Control("c")
+		<-closed
 	})
 }
 
