@@ -112,6 +112,7 @@ func (n *propertiesNode) tool(stdin, class string, args ...string) string {
 // TestServerProperties runs the binary with Kafka's own configuration file.
 func TestServerProperties(t *testing.T) {
 	t.Parallel()
+	onlyOurs(t, "how our binary is started")
 	binary, err := process.Build(t.TempDir(), "../..")
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func workflowOfKafkasOwnTools(t *testing.T, n *propertiesNode) {
 	if got := strings.Fields(n.tool("", consoleConsumer, "--topic", "orders", "--from-beginning", "--max-messages", "3", "--timeout-ms", "20000", "--group", "g")); len(got) != 3 {
 		t.Errorf("consumed %v", got)
 	}
-	contains(t, "quorum", n.tool("", "org.apache.kafka.tools.MetadataQuorumCommand", "describe", "--status"), id, "LeaderId:")
+	contains(t, "quorum", n.tool("", metadataQuorumCommand, "describe", "--status"), id, "LeaderId:")
 	contains(t, "log dirs", n.tool("", logDirsCommand, "--describe", "--topic-list", "orders"), n.dir)
 	n.stop()
 	if got := strings.Count(n.log.String(), "have no meaning here"); got != 1 || !strings.Contains(n.log.String(), "num.io.threads num.network.threads socket.send.buffer.bytes") {
@@ -162,7 +163,7 @@ func directoryOfKafkaStorage(t *testing.T, n *propertiesNode) {
 		t.Fatal(err)
 	}
 	n.start()
-	contains(t, "quorum", n.tool("", "org.apache.kafka.tools.MetadataQuorumCommand", "describe", "--status"), id)
+	contains(t, "quorum", n.tool("", metadataQuorumCommand, "describe", "--status"), id)
 	contains(t, "users", n.tool("", configCommand, "--describe", "--entity-type", "users", "--entity-name", "alice"), "SCRAM-SHA-256=iterations=4096")
 	n.stop()
 }

@@ -45,6 +45,9 @@ func startNodeIn(t testing.TB, dir string) *node {
 
 func startNodeWith(t testing.TB, dir string, cfg configs.Broker) *node {
 	t.Helper()
+	if againstKafka() {
+		return startKafka(t, cfg)
+	}
 	log := &lines{}
 	b, err := broker.New(cfg, broker.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
@@ -117,9 +120,15 @@ func (l *lines) String() string {
 // eventually waits until ok is true, looking every 20 ms for half a minute.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	eventuallyWithin(t, 30*time.Second, what, ok)
+}
+
+// eventuallyWithin is [eventually] with another limit, for programs that take long to start.
+func eventuallyWithin(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(limit)
 	for !ok() {
 		select {
 		case <-ticker.C:

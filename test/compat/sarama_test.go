@@ -343,20 +343,22 @@ func TestSaramaAdmin(t *testing.T) {
 		t.Errorf("create again: %v", err)
 	}
 	check("create partitions", admin.CreatePartitions("topic", 3, nil, false))
-	topics, err := admin.ListTopics()
-	check("list topics", err)
-	if d := topics["topic"]; d.NumPartitions != 3 || d.ConfigEntries["retention.ms"] == nil || *d.ConfigEntries["retention.ms"] != retention {
-		t.Errorf("topic is %+v", d)
-	}
+	// Apache Kafka answers before what was changed can be seen.
+	eventually(t, "the topic is as it was changed", func() bool {
+		topics, err := admin.ListTopics()
+		check("list topics", err)
+		d := topics["topic"]
+		return d.NumPartitions == 3 && d.ConfigEntries["retention.ms"] != nil && *d.ConfigEntries["retention.ms"] == retention
+	})
 	longer := "7200000"
 	check("alter config", admin.IncrementalAlterConfig(sarama.TopicResource, "topic", map[string]sarama.IncrementalAlterConfigsEntry{
 		"retention.ms": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &longer},
 	}, false))
-	described, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: "topic", ConfigNames: []string{"retention.ms"}}}, sarama.DescribeConfigsOptions{})
-	check("describe config", err)
-	if len(described) != 1 || len(described[0].Configs) != 1 || described[0].Configs[0].Value != longer {
-		t.Errorf("configs are %+v", described)
-	}
+	eventually(t, "the config is as it was changed", func() bool {
+		described, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: "topic", ConfigNames: []string{"retention.ms"}}}, sarama.DescribeConfigsOptions{})
+		check("describe config", err)
+		return len(described) == 1 && len(described[0].Configs) == 1 && described[0].Configs[0].Value == longer
+	})
 	brokers, controller, err := admin.DescribeCluster()
 	check("describe cluster", err)
 	if len(brokers) != 1 || brokers[0].ID() != controller {
@@ -367,16 +369,18 @@ func TestSaramaAdmin(t *testing.T) {
 
 	check("delete records", admin.DeleteRecords("topic", map[int32]int64{0: 0}))
 	check("delete topic", admin.DeleteTopic("topic"))
-	topics, err = admin.ListTopics()
-	check("list topics", err)
-	if _, there := topics["topic"]; there {
-		t.Error("the topic is still there")
-	}
-	offsets, err := admin.ListConsumerGroupOffsets("other", nil)
-	check("offsets after the topic went", err)
-	if b := offsets.GetBlock("topic", 0); b != nil && b.Offset != -1 {
-		t.Errorf("offset %d of a deleted topic is left", b.Offset)
-	}
+	eventually(t, "the topic is gone", func() bool {
+		topics, err := admin.ListTopics()
+		check("list topics", err)
+		_, there := topics["topic"]
+		return !there
+	})
+	eventually(t, "no offset of the deleted topic is left", func() bool {
+		offsets, err := admin.ListConsumerGroupOffsets("other", nil)
+		check("offsets after the topic went", err)
+		b := offsets.GetBlock("topic", 0)
+		return b == nil || b.Offset == -1
+	})
 }
 
 func saramaGroupAdmin(t *testing.T, n *node, admin sarama.ClusterAdmin) {

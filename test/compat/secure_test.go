@@ -141,6 +141,7 @@ func (s *secureNode) ourClients() map[string]configs.Kafka {
 // TestOurClientsReachApacheKafkaOverTLSAndSASL: the same settings lead to a real Kafka.
 func TestOurClientsReachApacheKafkaOverTLSAndSASL(t *testing.T) {
 	t.Parallel()
+	onlyOurs(t, "it starts its own Apache Kafka")
 	a := authority.New(t, "compat")
 	cert, key := a.Issue(t.TempDir(), pkix.Name{CommonName: "localhost"})
 	store := filepath.Join(t.TempDir(), "keystore.pem")
@@ -170,13 +171,7 @@ func TestOurClientsReachApacheKafkaOverTLSAndSASL(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	for _, mechanism := range []sarama.ScramMechanismType{sarama.SCRAM_MECHANISM_SHA_256, sarama.SCRAM_MECHANISM_SHA_512} {
-		if _, err := admin.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{
-			{Name: secureUser, Mechanism: mechanism, Iterations: 4096, Salt: []byte("salt of " + secureUser), Password: []byte(securePassword)},
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	addScramUsers(t, server.Bootstrap, []configs.User{{Name: secureUser, Password: securePassword}})
 	for name, k := range s.ourClients() {
 		topic := "ours-" + name
 		if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,18 +17,43 @@ type report struct {
 	Project string             `json:"project"`
 	Ours    map[string]outcome `json:"ours"`
 	Kafka   map[string]outcome `json:"kafka"`
+	// CannotRun are tests that ran against neither, with the reason.
+	CannotRun map[string]string `json:"cannot_run,omitempty"`
 }
 
 // resultsDir keeps the report of each project's last full run.
 const resultsDir = "results"
+
+// path is where the report is kept.
+func (r report) path() string {
+	return filepath.Join(resultsDir, strings.ReplaceAll(strings.Fields(r.Project)[0], "/", "-")+".json")
+}
 
 func (r report) save() error {
 	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
-	name := strings.ReplaceAll(strings.Fields(r.Project)[0], "/", "-") + ".json"
-	return errors.Join(os.MkdirAll(resultsDir, 0o755), os.WriteFile(filepath.Join(resultsDir, name), append(text, '\n'), 0o644))
+	return errors.Join(os.MkdirAll(resultsDir, 0o755), os.WriteFile(r.path(), append(text, '\n'), 0o644))
+}
+
+// withEarlier adds what earlier runs found out about the tests that did not run now.
+func (r report) withEarlier() (report, error) {
+	text, err := os.ReadFile(r.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	var earlier report
+	if err := json.Unmarshal(text, &earlier); err != nil {
+		return r, fmt.Errorf("%s: %w", r.path(), err)
+	}
+	maps.Copy(earlier.Ours, r.Ours)
+	maps.Copy(earlier.Kafka, r.Kafka)
+	earlier.Project, earlier.CannotRun = r.Project, r.CannotRun
+	return earlier, nil
 }
 
 // savedReports returns the reports of all projects.
@@ -114,7 +140,16 @@ func writePage(path string) error {
 	if !ok || !ok2 {
 		return errors.New(path + " has no place for the table")
 	}
-	return os.WriteFile(path, []byte(before+pageBegin+"\n"+table(reports)+pageEnd+after), 0o644)
+	text, err := generated(reports)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(before+text+after), 0o644)
+}
+
+// generated is the part of the page that the run writes.
+func generated(reports []report) (string, error) {
+	return pageBegin + "\n" + table(reports) + pageEnd, nil
 }
 
 func table(reports []report) string {
@@ -142,6 +177,15 @@ func table(reports []report) string {
 				reason = "not of this broker's making"
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), r.Kafka[test], r.Ours[test], reason)
+		}
+	}
+	rows = 0
+	for _, r := range reports {
+		for _, test := range slices.Sorted(maps.Keys(r.CannotRun)) {
+			if rows++; rows == 1 {
+				b.WriteString("\n| test that one node cannot serve, run against neither | what it does |\n|---|---|\n")
+			}
+			fmt.Fprintf(&b, "| %s | %s |\n", r.key(test), r.CannotRun[test])
 		}
 	}
 	return b.String()

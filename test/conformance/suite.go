@@ -45,6 +45,17 @@ type suite struct {
 	judge func(output string) outcome
 	// timeout bounds one test.
 	timeout time.Duration
+	// cannotRun are tests that one node cannot serve, with the reason.
+	cannotRun map[string]string
+}
+
+// target is the broker that a suite runs against.
+type target struct {
+	// bootstrap is the address that clients are told; listen is where it
+	// listens, another address for those with a proxy before them.
+	bootstrap, listen string
+	// kafka says that it is Apache Kafka.
+	kafka bool
 }
 
 // project is somebody else's suite.
@@ -53,7 +64,13 @@ type project struct {
 	name  string
 	short []string
 	// prepare fetches and builds.
-	prepare func(t testing.TB, bootstrap string) suite
+	prepare func(t testing.TB, at target) suite
+	// proxied suites put a proxy before the broker.
+	proxied bool
+	// properties are what the suite wants of the broker, as in server.properties.
+	properties []string
+	// ownBrokers start with each test.
+	ownBrokers bool
 }
 
 func projects() []project {
@@ -68,7 +85,15 @@ func projects() []project {
 			short:   []string{"TestClientFetch", "TestClientProduceAndConsume", "TestConsumerGroup", "TestClientDeleteTopics"},
 			prepare: kafkaGoSuite,
 		},
+		{
+			name:       "sarama " + saramaVersion + " (functional)",
+			short:      []string{"TestFuncTxnProduce", "TestFuncConsumerGroupStaticMembership_Basic", "TestFuncAdminQuotas"},
+			prepare:    saramaSuite,
+			proxied:    true,
+			properties: []string{"auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0"}, // of its docker-compose.yml
+		},
 		{name: "librdkafka " + rdkafkaCrate[strings.IndexByte(rdkafkaCrate, '+')+1:], prepare: librdkafkaSuite},
+		{name: "compat (ours: test/compat)", prepare: compatSuite, ownBrokers: true}, // without short: go test runs them anyway
 	}
 }
 
@@ -95,41 +120,64 @@ func goSuite(t testing.TB, dir, binary string, timeout time.Duration, env ...str
 		t.Fatalf("list the tests of %s: %v", binary, err)
 	}
 	return suite{
-		tests: slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return !strings.HasPrefix(name, "Test") }),
-		command: func(ctx context.Context, test string) *exec.Cmd {
-			cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.run", "^"+regexp.QuoteMeta(test)+"$")
-			cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
-			return cmd
-		},
-		judge: goVerdict, timeout: timeout,
+		tests:   slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return !strings.HasPrefix(name, "Test") }),
+		command: goTestCommand(dir, binary, env...), judge: goVerdict, timeout: timeout,
 	}
 }
 
-func franzSuite(t testing.TB, bootstrap string) suite {
+// goTestCommand runs one test of a compiled Go test.
+func goTestCommand(dir, binary string, env ...string) func(context.Context, string) *exec.Cmd {
+	return func(ctx context.Context, test string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.run", "^"+regexp.QuoteMeta(test)+"$")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+		return cmd
+	}
+}
+
+func franzSuite(t testing.TB, at target) suite {
 	t.Helper()
-	dir, binary := peers.GoTests(t, "github.com/twmb/franz-go", franzVersion, "pkg/kgo", "", nil)
-	return goSuite(t, dir, binary, 10*time.Minute, "KGO_SEEDS="+bootstrap, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=20000")
+	dir, binary := peers.GoTests(t, peers.GoTestSource{Module: "github.com/twmb/franz-go", Version: franzVersion, Package: "pkg/kgo"})
+	return goSuite(t, dir, binary, 10*time.Minute, "KGO_SEEDS="+at.bootstrap, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=20000")
+}
+
+// compatSuite are the tests of this product with other people's clients, which start
+// either broker themselves.
+func compatSuite(t testing.TB, at target) suite {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "compat.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary, "../compat")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build test/compat: %v\n%s", err, out)
+	}
+	dir, err := filepath.Abs("../compat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"CI=true"} // a client that is missing fails its test
+	if at.kafka {
+		env = append(env, "MILLRACE_COMPAT_BROKER=kafka")
+	}
+	return goSuite(t, dir, binary, 15*time.Minute, env...)
 }
 
 // kafkaGoSuite compiles the tests for the address, which they have written in them.
-func kafkaGoSuite(t testing.TB, bootstrap string) suite {
+func kafkaGoSuite(t testing.TB, at target) suite {
 	t.Helper()
-	host, port, _ := strings.Cut(bootstrap, ":")
-	dir, binary := peers.GoTests(t, "github.com/segmentio/kafka-go", kafkaGoVersion, ".", "-"+port, func(text string) string {
-		text = strings.NewReplacer("localhost:9092", bootstrap, "127.0.0.1:9092", bootstrap, "Port != 9092", "Port != "+port, `TCP("localhost")`, fmt.Sprintf("TCP(%q)", bootstrap)).Replace(text)
-		return strings.ReplaceAll(text, `Host: "localhost", Port: 9092`, fmt.Sprintf("Host: %q, Port: %s", host, port))
-	})
+	host, port, _ := strings.Cut(at.bootstrap, ":")
+	edit := strings.NewReplacer("localhost:9092", at.bootstrap, "127.0.0.1:9092", at.bootstrap, "Port != 9092", "Port != "+port, `TCP("localhost")`, fmt.Sprintf("TCP(%q)", at.bootstrap),
+		`Host: "localhost", Port: 9092`, fmt.Sprintf("Host: %q, Port: %s", host, port)).Replace
+	dir, binary := peers.GoTests(t, peers.GoTestSource{Module: "github.com/segmentio/kafka-go", Version: kafkaGoVersion, Package: ".", Variant: "-" + port, Edit: edit})
 	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(binary)) }) // it is of use for this address only
 	s := goSuite(t, dir, binary, 3*time.Minute, "KAFKA_VERSION=3.8.0", "KAFKA_SKIP_NETTEST=1")
 	return s
 }
 
-func librdkafkaSuite(t testing.TB, bootstrap string) suite {
+func librdkafkaSuite(t testing.TB, at target) suite {
 	t.Helper()
 	root := peers.LibrdkafkaTests(t, rdkafkaCrate)
 	dir := filepath.Join(root, "tests")
 	conf := filepath.Join(t.TempDir(), "test.conf")
-	if err := os.WriteFile(conf, []byte("metadata.broker.list="+bootstrap+"\ntest.timeout.multiplier=3\n"), 0o644); err != nil {
+	if err := os.WriteFile(conf, []byte("metadata.broker.list="+at.bootstrap+"\ntest.timeout.multiplier=3\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	kafkaPath := kafkaScripts(t)
@@ -153,7 +201,7 @@ func librdkafkaSuite(t testing.TB, bootstrap string) suite {
 		cmd := exec.CommandContext(ctx, filepath.Join(dir, "test-runner"), "-Q", "-E", "-L", "-p1")
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "TESTS="+test, "TEST_KAFKA_VERSION=4.1.1", "RDKAFKA_TEST_CONF="+conf, "LD_LIBRARY_PATH="+libs,
-			"KAFKA_PATH="+kafkaPath, "BROKERS="+bootstrap)
+			"KAFKA_PATH="+kafkaPath, "BROKERS="+at.bootstrap)
 		return cmd
 	}
 	return s
@@ -167,7 +215,10 @@ func kafkaScripts(t testing.TB) string {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, class := range map[string]string{"kafka-topics.sh": "TopicCommand", "kafka-acls.sh": "AclCommand"} {
+	for name, class := range map[string]string{
+		"kafka-topics.sh": "TopicCommand", "kafka-acls.sh": "AclCommand", "kafka-console-producer.sh": "ConsoleProducer",
+		"kafka-console-consumer.sh": "consumer.ConsoleConsumer", "kafka-verifiable-consumer.sh": "VerifiableConsumer",
+	} {
 		script := fmt.Sprintf("#!/bin/sh\nexec java -cp '%s' org.apache.kafka.tools.%s \"$@\"\n", peers.KafkaClasspath(t), class)
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -130,6 +131,15 @@ func KafkaToolInput(t testing.TB, stdin, mainClass string, args ...string) (stri
 		return stdout.String(), fmt.Errorf("%s %s: %w: %s", mainClass, strings.Join(args, " "), err, tail(stderr.String(), 3000))
 	}
 	return stdout.String(), nil
+}
+
+// KafkaProgram returns one of Apache Kafka's programs, not started, that ends with
+// the test process at the latest.
+func KafkaProgram(t testing.TB, mainClass string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("java", append(append(quickJVM(), "-cp", KafkaClasspath(t), mainClass), args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
 }
 
 // Kafka starts a fresh Apache Kafka node for the test.

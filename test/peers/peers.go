@@ -131,10 +131,15 @@ func lock(t testing.TB, path string) (unlock func()) {
 
 // run runs a package manager to its end.
 func run(dir, name string, args ...string) error {
+	return runWith(dir, nil, name, args...)
+}
+
+// runWith is [run] with an environment.
+func runWith(dir string, env []string, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, tail(string(out), 2000))

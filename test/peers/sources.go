@@ -10,28 +10,39 @@ import (
 	"testing"
 )
 
+// GoTestSource says where the tests of a Go package of another module are.
+type GoTestSource struct {
+	Module, Version string
+	// Package is its folder in the module; Tags are build tags, separated by commas.
+	Package, Tags string
+	// Edit, which may be nil, changes a test file's text before it is compiled;
+	// what differs by it must differ in Variant.
+	Edit    func(text string) string
+	Variant string
+}
+
 // GoTests returns the folder of a Go package of another module and the binary
-// of its tests. edit, which may be nil, changes a file's text before it is
-// compiled; what differs by it must differ in variant.
-func GoTests(t testing.TB, module, version, pkg, variant string, edit func(text string) string) (dir, binary string) {
+// of its tests.
+func GoTests(t testing.TB, s GoTestSource) (dir, binary string) {
 	t.Helper()
-	name := "tests-" + strings.ReplaceAll(module, "/", "-") + "-" + version + variant
+	name := "tests-" + strings.ReplaceAll(s.Module, "/", "-") + "-" + s.Version + s.Variant
 	root := install(t, name, func(tmp string) error {
 		src := filepath.Join(tmp, "src")
-		if err := copyModule(tmp, src, module+"@"+version); err != nil {
+		if err := copyModule(tmp, src, s.Module+"@"+s.Version); err != nil {
 			return err
 		}
-		if edit != nil {
-			if err := editFiles(filepath.Join(src, pkg), edit); err != nil {
+		pkg := filepath.Join(src, s.Package)
+		if s.Edit != nil {
+			if err := editFiles(pkg, s.Edit); err != nil {
 				return err
 			}
 		}
-		if err := run(filepath.Join(src, pkg), "go", "mod", "tidy"); err != nil {
+		if err := run(pkg, "go", "mod", "tidy"); err != nil {
 			return err
 		}
-		return run(filepath.Join(src, pkg), "go", "test", "-c", "-o", filepath.Join(tmp, "tests"), ".")
+		return run(pkg, "go", "test", "-c", "-tags", s.Tags, "-o", filepath.Join(tmp, "tests"), ".")
 	})
-	return filepath.Join(root, "src", pkg), filepath.Join(root, "tests")
+	return filepath.Join(root, "src", s.Package), filepath.Join(root, "tests")
 }
 
 // copyModule puts a writable copy of a Go module into to.

@@ -14,6 +14,14 @@ def check(what, got, want):
         raise SystemExit(f"{what}: got {got!r}, want {want!r}")
 
 
+def until(what, get, want):
+    """Apache Kafka answers before what was changed can be seen."""
+    limit = time.monotonic() + 30
+    while get() != want and time.monotonic() < limit:
+        time.sleep(0.05)
+    check(what, get(), want)
+
+
 def done(futures):
     """Waits for the futures of an admin call, and returns the last result."""
     result = None
@@ -30,7 +38,7 @@ try:
 except KafkaException as e:
     check("create again", e.args[0].name(), "TOPIC_ALREADY_EXISTS")
 done(admin.create_partitions([NewPartitions("cf", 4)]))
-check("partitions", len(admin.list_topics("cf", timeout=10).topics["cf"].partitions), 4)
+until("partitions", lambda: len(admin.list_topics("cf", timeout=10).topics["cf"].partitions), 4)
 
 sent = []
 delivered = []
