@@ -25,7 +25,7 @@ type topicCollector struct {
 	// of each topic
 	topicIn, topicOut, topicPartitions *prometheus.Desc
 	// of the node
-	topics, partitions, offline, undecided, memory, memoryMax, complete *prometheus.Desc
+	topics, partitions, offline, undecided, memory, memoryMax, freeBuffers, complete *prometheus.Desc
 }
 
 func (n *Node) registerMetrics(reg prometheus.Registerer) error {
@@ -46,13 +46,14 @@ func (n *Node) registerMetrics(reg prometheus.Registerer) error {
 		topicOut:        desc("topic_sent_bytes_total", "Bytes of record batches of a topic read for clients since the node was started.", "topic"),
 		topicPartitions: desc("topic_partitions", "Partitions of a topic.", "topic"),
 
-		topics:     desc("topics", "Topics of this node."),
-		partitions: desc("partitions", "Partitions of this node."),
-		offline:    desc("offline_partitions", "Partitions that cannot be used."),
-		undecided:  desc("undecided_partitions", "Partitions in which a transaction is open: readers of committed records wait at its start."),
-		memory:     desc("request_memory_bytes", "Bytes reserved for requests and responses in work."),
-		memoryMax:  desc("request_memory_max_bytes", "Bytes that requests and responses in work may take together; when they do, connections are not read."),
-		complete:   desc("partition_series_complete", "1 when each topic and partition has its series, 0 when there are more than a scrape tells of."),
+		topics:      desc("topics", "Topics of this node."),
+		partitions:  desc("partitions", "Partitions of this node."),
+		offline:     desc("offline_partitions", "Partitions that cannot be used."),
+		undecided:   desc("undecided_partitions", "Partitions in which a transaction is open: readers of committed records wait at its start."),
+		memory:      desc("request_memory_bytes", "Bytes reserved for requests and responses in work."),
+		memoryMax:   desc("request_memory_max_bytes", "Bytes that requests and responses in work may take together; when they do, connections are not read."),
+		freeBuffers: desc("free_buffer_bytes", "Bytes of buffers that are kept for the next requests."),
+		complete:    desc("partition_series_complete", "1 when each topic and partition has its series, 0 when there are more than a scrape tells of."),
 	})
 }
 
@@ -60,7 +61,7 @@ func (n *Node) registerMetrics(reg prometheus.Registerer) error {
 func (c *topicCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.size, c.end, c.start, c.stable, c.topicIn, c.topicOut, c.topicPartitions,
-		c.topics, c.partitions, c.offline, c.undecided, c.memory, c.memoryMax, c.complete,
+		c.topics, c.partitions, c.offline, c.undecided, c.memory, c.memoryMax, c.freeBuffers, c.complete,
 	} {
 		out <- d
 	}
@@ -92,6 +93,7 @@ func (c *topicCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(c.undecided, undecided)
 	gauge(c.memory, int(c.node.budget.Used()))
 	gauge(c.memoryMax, int(c.node.budget.Max()))
+	gauge(c.freeBuffers, int(c.node.buffers.FreeBytes()))
 	complete := 0
 	if partitions <= partitionSeriesMax && len(topics) <= topicSeriesMax {
 		complete = 1

@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/broker/transactions"
 	"github.com/millrace/millrace/broker/wire"
 	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/internal/buffers"
 	"github.com/millrace/millrace/internal/vfs"
 )
 
@@ -50,7 +51,9 @@ type Node struct {
 	meta   *metadata.Store
 	store  *storage.Store
 	budget *wire.Budget
-	server *wire.Server
+	// buffers are lent to requests and reads, whose bytes budget bounds.
+	buffers *buffers.Pool
+	server  *wire.Server
 	// advertisedAPIs is the table that ApiVersions answers with.
 	advertisedAPIs []wire.API
 	topics         *topicTable
@@ -130,6 +133,7 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	if err != nil {
 		return err
 	}
+	n.buffers = buffers.New(n.cfg.RequestMemory.Bytes() / freeBuffersPart)
 	openFiles, err := segmentFilesMax(n.cfg)
 	if err != nil {
 		return err
@@ -137,7 +141,7 @@ func (n *Node) openStorage(fs vfs.FS, reg prometheus.Registerer) error {
 	n.store, err = storage.Open(storage.Config{
 		Dir: dir, Durability: durability, Logger: n.log, Registerer: reg, FS: fs,
 		RetentionCheckInterval: n.cfg.RetentionCheckInterval.D(), Locked: n.layout == LayoutKafka,
-		OpenFilesMax: openFiles, DiskReserveBytes: n.cfg.DiskReserve.Bytes(),
+		Buffers: n.buffers, OpenFilesMax: openFiles, DiskReserveBytes: n.cfg.DiskReserve.Bytes(),
 		Cleaner: n.cleanerConfig(n.meta.Image()),
 	})
 	if err != nil {
@@ -174,7 +178,7 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 		return err
 	}
 	n.server, err = wire.NewServer(wire.Config{
-		Listeners: n.wireListeners(), APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget,
+		Listeners: n.wireListeners(), APIs: n.advertisedAPIs, RequestMax: n.cfg.RequestMax.Bytes(), Budget: n.budget, Buffers: n.buffers,
 		ConnectionsMax: n.cfg.ConnectionsMax, ConnectionsPerHost: n.cfg.ConnectionsMaxPerIP, ConnectionsPerHostOf: perHost,
 		IdleTimeout: n.cfg.IdleTimeout.D(), HandshakeTimeout: n.cfg.HandshakeTimeout.D(), Logger: n.log, Metrics: metrics, Quota: n.quotas,
 	})
@@ -200,7 +204,9 @@ func (n *Node) Run(ctx context.Context) error {
 	start := time.Now()
 	n.log.Info("broker started", "node_id", n.cfg.NodeID, "address", n.Addr(), "cluster_id", n.ClusterID(),
 		"topics", len(n.meta.Image().TopicNames()), "partitions", n.meta.Image().PartitionCount())
+	stopTrimming := n.trimBuffers()
 	err := n.runGroups(ctx)
+	stopTrimming()
 	err = errors.Join(err, n.close())
 	n.log.Info("broker stopped", "node_id", n.cfg.NodeID, "uptime", time.Since(start).Round(time.Second).String())
 	return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/millrace/millrace/internal/buffers"
 	"github.com/millrace/millrace/internal/vfs"
 )
 
@@ -43,6 +44,9 @@ type Config struct {
 	// TailBytesMax bounds the memory that holds the newest batches of all logs
 	// for readers at the end; 0 is 64 MiB, negative turns it off.
 	TailBytesMax int64
+	// Buffers lends the memory for reads from disk; nil is a pool of the store's
+	// own. Whoever shares it calls its Trim.
+	Buffers *buffers.Pool
 	// OpenFilesMax bounds the descriptors of segment files, those that are
 	// written and those that are only read; 0 is 1024.
 	OpenFilesMax int

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrace/millrace/internal/buffers"
 	"github.com/millrace/millrace/internal/vfs"
 )
 
@@ -31,7 +32,7 @@ func Open(cfg Config) (*Store, error) {
 	s.checkpoints.last = map[string][]byte{}
 	s.flusher.wake = make(chan struct{}, 1)
 	s.handles = handleCache{openMax: cfg.OpenFilesMax, syncMust: cfg.Durability == DurabilityFsync, metrics: s.metrics}
-	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: &s.buffers}
+	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: cfg.Buffers}
 	s.maintain, s.stop = make(chan struct{}, 1), make(chan struct{})
 	if err := vfs.MkdirAllDurable(s.fs, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("open data directory: %w", err)
@@ -69,6 +70,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.TailBytesMax == 0 {
 		c.TailBytesMax = tailBytesMaxDefault
+	}
+	if c.Buffers == nil {
+		c.Buffers = buffers.New(readBytesMax)
 	}
 	if c.OpenFilesMax <= 0 {
 		c.OpenFilesMax = openFilesMaxDefault

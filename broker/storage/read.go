@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/millrace/millrace/broker/batch"
+	"github.com/millrace/millrace/internal/buffers"
 )
 
 // Isolation says which records a reader sees.
@@ -47,14 +48,14 @@ type ReadResult struct {
 	// Data, in the order of their markers; nil for none.
 	Aborted []AbortedTransaction
 
-	buffer *buffer
+	buffer *buffers.Buffer
 }
 
 // Release gives the memory of Data back; Data must not be used any more. A
 // result that is never released is left to the garbage collector.
 func (r *ReadResult) Release() {
 	if r.buffer != nil {
-		r.buffer.release()
+		r.buffer.Release()
 		r.buffer, r.Data = nil, nil
 	}
 }
@@ -110,7 +111,7 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 		// was read before it must not meet an index from after it.
 		swapped := l.swaps.Load() != swaps
 		if (err != nil || swapped) && span.buffer != nil {
-			span.buffer.release()
+			span.buffer.Release()
 		}
 		if err != nil {
 			return res, err
@@ -204,10 +205,10 @@ func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne
 	want := int64(bytesMax) + readSlack
 	for at < size {
 		n := min(size-at, want)
-		buf := l.store.buffers.get(int(n))
-		b := buf.b[:n]
+		buf := l.store.cfg.Buffers.Get(int(n))
+		b := buf.B[:n]
 		if err := readFull(h.file, b, at); err != nil {
-			buf.release()
+			buf.Release()
 			return readSpan{}, false, fmt.Errorf("read %s: %w", seg.path(suffixLog), err)
 		}
 		w := walk(b, start, limit, bytesMax, minOne)
@@ -216,7 +217,7 @@ func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne
 			span.buffer = buf
 			return span, true, err
 		}
-		buf.release()
+		buf.Release()
 		switch {
 		case w.err != nil:
 			return readSpan{}, false, l.damaged(seg, at+int64(w.to), start, w.err)

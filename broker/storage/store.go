@@ -33,7 +33,6 @@ type Store struct {
 	cleaner   cleaner
 	handles   handleCache
 	tails     tailCache
-	buffers   bufferPools
 
 	// createMu serialises creation, deletion and closing of logs.
 	createMu sync.Mutex

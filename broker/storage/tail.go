@@ -4,6 +4,8 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
+
+	"github.com/millrace/millrace/internal/buffers"
 )
 
 // tailCache bounds the tail buffers of all logs together: when it is full, the
@@ -14,7 +16,7 @@ type tailCache struct {
 	bytes    int64 // protected by mu
 	queue    []*tailChunk
 	metrics  *metrics
-	buffers  *bufferPools
+	buffers  *buffers.Pool
 }
 
 // tailChunk holds whole batches. Bytes below n never change.
@@ -183,13 +185,13 @@ func (t *tail) gather(first readSpan, rest []*tailChunk, limit int64, bytesMax i
 	for _, c := range rest {
 		size += len(c.bytes())
 	}
-	buf := t.cache.buffers.get(min(bytesMax, size))
-	out := append(buf.b[:0], first.data...)
+	buf := t.cache.buffers.Get(min(bytesMax, size))
+	out := append(buf.B[:0], first.data...)
 	next := first.next
 	for _, c := range rest {
 		b := c.bytes()
 		w := walk(b, next, limit, bytesMax-len(out), false)
-		if w.err != nil || w.next <= next || len(out)+w.to-w.from > len(buf.b) {
+		if w.err != nil || w.next <= next || len(out)+w.to-w.from > len(buf.B) {
 			break
 		}
 		out = append(out, b[w.from:w.to]...)

@@ -108,7 +108,7 @@ func (c *Conn) tokenAPI(size int) (*api, error) {
 func (c *Conn) parseToken(r *Request) error {
 	r.raw, r.Key, r.principal = true, apiKeySaslAuthenticate, c.principal
 	r.ClientID = c.ClientID()
-	r.Body = r.frame.b
+	r.Body = r.frame.B[:r.size-4]
 	return nil
 }
 

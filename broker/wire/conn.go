@@ -329,7 +329,8 @@ func (c *Conn) readFrame(r *Request, size int) error {
 		return net.ErrClosed
 	}
 	r.reserved = c.server.budget.Cap(reserve)
-	r.frame = c.server.buffers.get(size)
+	r.frame = c.server.buffers.Get(size)
+	frame := r.frame.B[:size]
 	if _, err := c.br.Discard(4); err != nil {
 		return err
 	}
@@ -337,7 +338,7 @@ func (c *Conn) readFrame(r *Request, size int) error {
 	if err := c.nc.SetReadDeadline(time.Now().Add(transferTime(size, frameRateBytesMin))); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(c.br, r.frame.b); err != nil {
+	if _, err := io.ReadFull(c.br, frame); err != nil {
 		return transferError(err)
 	}
 	r.Received, r.size = time.Now(), size+4
@@ -361,7 +362,7 @@ func transferError(err error) error {
 }
 
 func (c *Conn) parseFrame(r *Request) error {
-	h, err := parseHeader(r.frame.b)
+	h, err := parseHeader(r.frame.B[:r.size-4])
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/internal/buffers"
 )
 
 const apiKeyApiVersions = 18
@@ -34,7 +36,7 @@ type Request struct {
 	api       *api
 	principal string
 	raw       bool // a token without header
-	frame     *buffer
+	frame     *buffers.Buffer
 	reserved  int64 // bytes of the budget that frame and decoding hold
 	costMax   int64
 	size      int
@@ -107,7 +109,7 @@ func (r *Request) ClientHost() string { return r.Conn.RemoteHost() }
 // the request is answered. Body, and slices of it, must not be used afterwards.
 func (r *Request) ReleaseBody() {
 	if r.frame != nil {
-		r.Conn.server.buffers.put(r.frame)
+		r.frame.Release()
 		r.frame, r.Body = nil, nil
 	}
 	if r.reserved > 0 {
@@ -210,6 +212,6 @@ func (r *Request) DetachBody() {
 		return
 	}
 	body := bytes.Clone(r.Body)
-	r.Conn.server.buffers.put(r.frame)
+	r.frame.Release()
 	r.frame, r.Body = nil, body
 }

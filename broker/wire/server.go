@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/millrace/millrace/internal/buffers"
 )
 
 // Config of a Server.
@@ -18,6 +20,9 @@ type Config struct {
 	// RequestMax is the largest frame; Budget bounds what is in work.
 	RequestMax int64
 	Budget     *Budget
+	// Buffers lends the memory of requests; nil is a pool of the server's own.
+	// Whoever shares it calls its Trim.
+	Buffers *buffers.Pool
 	// ConnectionsMax is the number of open connections; more are closed at once.
 	ConnectionsMax int
 	// ConnectionsPerHost is the number of open connections from one address, 0 for
@@ -41,7 +46,7 @@ type Server struct {
 	listeners []*listener
 	apis      map[int16]*api
 	budget    *Budget
-	buffers   buffers
+	buffers   *buffers.Pool
 	metrics   *Metrics
 	log       *ThrottledLog
 	smallMax  int64 // largest frame of an API that is not Large
@@ -65,12 +70,15 @@ type Server struct {
 // NewServer checks the table of APIs.
 func NewServer(cfg Config) (*Server, error) {
 	s := &Server{
-		cfg: cfg, budget: cfg.Budget, metrics: cfg.Metrics, log: NewThrottledLog(cfg.Logger),
+		cfg: cfg, budget: cfg.Budget, buffers: cfg.Buffers, metrics: cfg.Metrics, log: NewThrottledLog(cfg.Logger),
 		apis: make(map[int16]*api), conns: make(map[*Conn]struct{}), admission: newAdmission(),
 		encoders: make(chan struct{}, encodersMax), places: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		started: time.Now(), draining: make(chan struct{}), cut: make(chan struct{}),
 		tlsBuffers: sync.Pool{New: func() any { return new(make([]byte, 0, tlsWriteBytes)) }},
 		smallMax:   max(cfg.Budget.Max()/(decodeFactor+1), decodeFloorBytes),
+	}
+	if s.buffers == nil {
+		s.buffers = buffers.New(cfg.Budget.Max() / 4)
 	}
 	if cfg.RequestMax > cfg.Budget.Max() {
 		return nil, fmt.Errorf("request_max (%d bytes) must not be larger than request_memory (%d bytes)", cfg.RequestMax, cfg.Budget.Max())
