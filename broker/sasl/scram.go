@@ -100,9 +100,10 @@ func (s *scram) first(message string) ([]byte, error) {
 
 // final answers "c=" channel-binding ",r=" nonce [ extensions ] ",p=" proof.
 //
-// librdkafka before 2.6.1 puts its own nonce twice in front of the server's part. As
-// in Apache Kafka it is enough that the nonce ends with ours, which is what makes
-// the exchange unique; the proof covers whatever was sent.
+// librdkafka before 2.6.1 puts its own nonce twice in front of the server's part. It
+// is enough that the nonce ends with ours, which is what makes the exchange unique; the
+// proof covers whatever was sent. Apache Kafka did so too; 4.1.1 wants the same nonce
+// and refuses these clients.
 func (s *scram) final(message string) ([]byte, error) {
 	cut := strings.LastIndex(message, ",p=")
 	if cut < 0 {

@@ -71,12 +71,16 @@ func (s *secureNode) javaProperties(t *testing.T, mechanism, user, password stri
 	return name
 }
 
-// TestKcatOverTLSAndSASL: librdkafka 2.0 sends its SCRAM nonce twice, which Kafka tolerates.
+// TestKcatOverTLSAndSASL: librdkafka 2.0 sends its SCRAM nonce twice, which Apache Kafka
+// tolerated once; 4.1.1 refuses it.
 func TestKcatOverTLSAndSASL(t *testing.T) {
 	t.Parallel()
 	kcat := peers.Kcat(t)
 	s := startSecureNode(t)
 	for _, mechanism := range configs.SASLMechanisms() {
+		if againstKafka() && mechanism != "PLAIN" {
+			continue
+		}
 		topic := "kcat-" + strings.ToLower(mechanism)
 		args := []string{
 			"-b", s.saslAddr, "-t", topic, "-X", "security.protocol=SASL_SSL", "-X", "ssl.ca.location=" + s.authority.File,

@@ -8,6 +8,7 @@ const { Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, AclReso
   AclPermissionTypes, ResourcePatternTypes, Partitioners, logLevel } = require('kafkajs')
 const snappy = require('kafkajs-snappy')
 const lz4 = require('lz4js')
+const xxh32 = require('lz4js/xxh32')
 const { ZstdCodec } = require('zstd-codec')
 
 const kafka = new Kafka({ clientId: 'compat', brokers: [process.argv[2]], logLevel: logLevel.ERROR, retry: { retries: 12 } })
@@ -35,10 +36,19 @@ async function collect (groupId, topic, members, done, eachMessage, config = {})
   for (const consumer of consumers) await consumer.disconnect()
 }
 
+// lz4Frame compresses to a frame of one block and says that its blocks are independent,
+// which lz4js leaves out and Kafka's reader asks for.
+function lz4Frame (buffer) {
+  const frame = Buffer.from(lz4.compress(buffer))
+  frame[4] |= 0x20
+  frame[6] = (xxh32.hash(0, frame, 4, 2) >> 8) & 0xff
+  return frame
+}
+
 async function codecs () {
   CompressionCodecs[CompressionTypes.Snappy] = snappy
   CompressionCodecs[CompressionTypes.LZ4] = () => ({
-    compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
+    compress: async (encoder) => lz4Frame(encoder.buffer),
     decompress: async (buffer) => Buffer.from(lz4.decompress(buffer))
   })
   const simple = await new Promise((resolve) => ZstdCodec.run((zstd) => resolve(new zstd.Simple())))
