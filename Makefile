@@ -5,7 +5,7 @@ TOOL   = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler.
 RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test check generate bench fuzz kill-test conformance bench-broker soak clean
+.PHONY: build test check generate bench fuzz kill-test conformance bench-broker soak model clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
@@ -44,6 +44,10 @@ conformance:
 # Half an hour of mixed load: memory, descriptors and goroutines stay level.
 soak:
 	MILLRACE_SOAK_MINUTES=30 $(GO) test -count=1 -timeout 60m -v -run TestSoak ./test/soak
+
+# A million random operations with a partition of the broker, against a model of it.
+model:
+	MILLRACE_MODEL_STEPS=1000000 $(GO) test -count=1 -timeout 120m -v -run TestPartitionAgainstModel ./broker/storage
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

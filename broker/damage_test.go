@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -43,7 +44,8 @@ func TestDamageInTheMiddleTakesOnePartitionOffline(t *testing.T) {
 	}
 
 	log := &logBuffer{}
-	node, err := New(testConfig(), Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	registry := prometheus.NewRegistry()
+	node, err := New(testConfig(), Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil)), Registerer: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +62,24 @@ func TestDamageInTheMiddleTakesOnePartitionOffline(t *testing.T) {
 	if text := log.String(); !strings.Contains(text, name+" is corrupt at byte ") || !strings.Contains(text, "(offset ") {
 		t.Errorf("the log does not name file and offset:\n%s", text)
 	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	offline := 0.0
+	for _, f := range families {
+		if f.GetName() == "millrace_broker_storage_offline_logs" {
+			offline = f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	if offline != 1 {
+		t.Errorf("the metric counts %v logs that are offline", offline)
+	}
+	if check, err := storage.CheckLog(nil, filepath.Join(logs, "t-1")); err != nil || len(check.Problems) == 0 || check.Problems[0].File != name {
+		t.Errorf("the check of the log beside its broker: %+v, %v", check, err)
+	}
 	cancel()
-	if err := <-ended; !errors.Is(err, storage.ErrOffline) {
+	if err := <-ended; err != nil {
 		t.Errorf("the end of a node with a partition offline: %v", err)
 	}
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -76,6 +77,16 @@ func mustClose(t testing.TB, s *Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatalf("close: %v", err)
+	}
+}
+
+// mustCloseUnclean closes a store with a log that is offline: without an error,
+// and without the marker of a clean shutdown.
+func mustCloseUnclean(t testing.TB, s *Store) {
+	t.Helper()
+	mustClose(t, s)
+	if clean, err := exists(s.fs, filepath.Join(s.cfg.Dir, fileCleanShutdown)); err != nil || clean {
+		t.Fatalf("a store with an offline log closed as clean (%v)", err)
 	}
 }
 

@@ -121,7 +121,9 @@ func TestARepairedLogOpensWithWhatLiesBeforeTheDamage(t *testing.T) {
 			if l, _ := s.Log(TopicPartition{Topic: "beside"}); l.Err() != nil {
 				t.Fatalf("the log beside it is offline: %v", l.Err())
 			}
-			_ = s.Close() // with a log that is offline it has an error
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		dry, err := RepairLog(mem, "/data/t-0", false)
 		if err != nil {

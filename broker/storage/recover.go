@@ -233,13 +233,14 @@ func (r *recovery) scan() (end int64, err error) {
 	}
 	for i := 0; i < len(r.list); i++ {
 		seg, last := r.list[i], i == len(r.list)-1
-		if !last && r.list[i+1].base <= r.saved.point {
+		if !last && r.complete(r.list[i+1].base) {
 			end = r.list[i+1].base
 			if err := r.trust(seg); err != nil {
 				return 0, err
 			}
 			continue
 		}
+		r.snapshotAt(seg.base)
 		next, damage, err := r.scanSegment(seg)
 		if err != nil {
 			return 0, err
@@ -251,6 +252,8 @@ func (r *recovery) scan() (end int64, err error) {
 		if damage == nil {
 			if !last {
 				seg.seal()
+				r.l.grew(1)
+				r.l.checkpointSoon() // which writes the end of the index
 			}
 			continue
 		}
@@ -263,6 +266,13 @@ func (r *recovery) scan() (end int64, err error) {
 		return 0, &CorruptionError{File: seg.path(suffixLog), Position: seg.size.Load(), Offset: end, Reason: fmt.Sprintf("the log ends here, but offsets below %d were on disk", r.saved.point)}
 	}
 	return end, nil
+}
+
+// complete says whether a segment before one at nextBase was complete on disk when
+// the recovery point was written. Where they are the same, the segment may have been the one
+// that was written, and its time index lack the entry that the roll adds.
+func (r *recovery) complete(nextBase int64) bool {
+	return nextBase < r.saved.point || r.saved.clean && nextBase == r.saved.point
 }
 
 // trust takes a segment that lies below the recovery point as it is. Only

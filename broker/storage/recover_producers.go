@@ -42,6 +42,15 @@ func (p *replay) start(next int64, first bool) {
 	}
 }
 
+// snapshotAt keeps the producers at the beginning of a segment, as the roll did whose
+// snapshot was not written any more: a truncation to an offset within the
+// segment must not forget those whose batches were deleted.
+func (r *recovery) snapshotAt(base int64) {
+	if r.replay.began && r.replay.whole && base > r.replay.from {
+		r.l.pendingSnapshots = append(r.l.pendingSnapshots, pendingSnapshot{base, r.l.producers.snapshot()})
+	}
+}
+
 func (r *recovery) follow(b *batch.Batch, seg *segment) {
 	p := &r.replay
 	if !p.whole || b.BaseOffset < p.from {
@@ -58,7 +67,7 @@ func (r *recovery) follow(b *batch.Batch, seg *segment) {
 func (r *recovery) finishProducers(end int64) error {
 	p := &r.replay
 	if !p.whole || p.from > end {
-		r.l.producers = newProducers()
+		r.l.producers, r.l.pendingSnapshots = newProducers(), nil
 		return r.restoreProducers(end)
 	}
 	if err := r.takeAllAborted(p.from); err != nil {

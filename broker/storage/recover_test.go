@@ -146,13 +146,11 @@ func TestRecoveryOfDamage(t *testing.T) {
 			}
 			if c.end < 0 {
 				checkOffline(t, l)
-				if err := s.Close(); err == nil {
-					t.Error("closed as clean")
-				}
+				mustCloseUnclean(t, s)
 				s = mustOpen(t, cfg2(cfg)) // still offline, nothing was cut
 				l, _ = s.Log(tp0)
 				checkOffline(t, l)
-				_ = s.Close()
+				mustCloseUnclean(t, s)
 				return
 			}
 			if l.Err() != nil || c.end > 0 && l.LogEnd() != c.end || l.LogEnd() < 100 {

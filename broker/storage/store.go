@@ -178,7 +178,9 @@ func newTicker(interval time.Duration) (<-chan time.Time, func()) {
 
 // Close flushes all logs, writes checkpoints and the clean-shutdown marker and
 // ends the store's goroutines. Appends from now on get ErrClosed; so do waiters for
-// what could not be flushed. Without an error, the next Open reads nothing again.
+// what could not be flushed. When all logs were online and there is no error, the next Open
+// reads nothing again. A log that went offline before is no error here: that was told
+// when it happened, by its requests, the log line and the metric.
 func (s *Store) Close() error {
 	s.createMu.Lock()
 	defer s.createMu.Unlock()
@@ -192,8 +194,9 @@ func (s *Store) Close() error {
 	clean := true
 	var errs error
 	for _, l := range s.Logs() {
-		if err := l.close(); err != nil {
-			clean = false
+		inOrder, err := l.close()
+		clean = clean && inOrder
+		if err != nil {
 			errs = errors.Join(errs, fmt.Errorf("close %s: %w", l.id, err))
 		}
 	}
@@ -208,15 +211,15 @@ func (s *Store) Close() error {
 	return errors.Join(errs, s.handles.closeAll(), s.lock.Close())
 }
 
-// close ends a log in order. A log that is offline stays as it is, and makes
-// the next start recover.
-func (l *Log) close() error {
+// close ends a log. A log that is offline stays as it is, which is not in
+// order, and makes the next start recover.
+func (l *Log) close() (inOrder bool, err error) {
 	l.checkpointMu.Lock()
 	defer l.checkpointMu.Unlock()
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
-	if err := l.Err(); err != nil {
-		return errors.Join(err, l.closeFiles())
+	if l.Err() != nil {
+		return false, l.closeFiles()
 	}
 	l.mu.Lock()
 	l.closing = true
@@ -224,9 +227,9 @@ func (l *Log) close() error {
 		list[len(list)-1].seal()
 	}
 	l.mu.Unlock()
-	err := l.checkpointLocked(l.flushLocked)
+	err = l.checkpointLocked(l.flushLocked)
 	l.retire(ErrClosed)
-	return errors.Join(err, l.closeFiles())
+	return err == nil, errors.Join(err, l.closeFiles())
 }
 
 // exists says whether a file is there.
