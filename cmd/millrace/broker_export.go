@@ -34,7 +34,7 @@ The broker's own data stays as it is. After an interruption run the same command
 			if err != nil {
 				return err
 			}
-			o := broker.ExportOptions{Dir: brokerDir(cfg.DataDir), To: args[0], Mode: kafkadir.Copy, Logger: logger, Progress: showProgress(cmd.ErrOrStderr())}
+			o := broker.ExportOptions{Dir: brokerDir(cfg.DataDir), To: args[0], Mode: kafkadir.Copy, Logger: logger, Progress: client.Progress(cmd.ErrOrStderr())}
 			if link {
 				o.Mode = kafkadir.Link
 			}

@@ -51,7 +51,7 @@ func runImport(cmd *cobra.Command, g *client.Globals, f importFlags, from []stri
 	}
 	o := broker.ImportOptions{
 		From: from, Dir: brokerDir(cfg.DataDir), Config: cfg.Broker, Mode: kafkadir.Copy, DryRun: f.dryRun,
-		Incomplete: f.incomplete, Progress: showProgress(cmd.ErrOrStderr()),
+		Incomplete: f.incomplete, Progress: client.Progress(cmd.ErrOrStderr()),
 	}
 	switch {
 	case f.link:
@@ -106,18 +106,4 @@ func printImport(w io.Writer, g *client.Globals, o broker.ImportOptions, r *brok
 		}
 	}
 	return nil
-}
-
-// showProgress writes steps to a terminal; elsewhere it does nothing.
-func showProgress(w io.Writer) func(step string, done, total int) {
-	terminal := terminalOf(w)
-	if terminal == nil {
-		return nil
-	}
-	return func(step string, done, total int) {
-		fmt.Fprintf(terminal, "\r\x1b[K%s: %d of %d", step, done, total)
-		if done == total {
-			fmt.Fprint(terminal, "\r\x1b[K")
-		}
-	}
 }

@@ -91,30 +91,36 @@ func brokerDashboard() dashboard {
 			{"Disk", []panel{
 				{"Flush", "acks=all waits for it.", "s", "", quantiles("millrace_broker_storage_flush_seconds", "", "")},
 				{"Written and read", "Tail is memory, disk is cold data.", "Bps", "", []series{
-					{perSecond("millrace_broker_storage_appended_bytes_total", ""), "appended"}, {perSecond("millrace_broker_storage_read_tail_bytes_total", ""), "read from the tail"},
+					{perSecond("millrace_broker_storage_appended_bytes_total", ""), "appended"},
+					{perSecond("millrace_broker_storage_read_tail_bytes_total", ""), "read from the tail"},
 					{perSecond("millrace_broker_storage_read_disk_bytes_total", ""), "read from disk"},
 				}},
 				{"Room", "Producers are refused when free meets the reserve.", "bytes", "", []series{
 					{gauge("millrace_broker_storage_disk_free_bytes"), "free {{instance}}"}, {gauge("millrace_broker_storage_disk_reserve_bytes"), "reserve {{instance}}"},
 				}},
 				{"Retention and compaction", "", "Bps", "", []series{
-					{perSecond("millrace_broker_storage_deleted_bytes_total", ""), "deleted"}, {perSecond("millrace_broker_storage_cleaner_read_bytes_total", ""), "compaction reads"},
+					{perSecond("millrace_broker_storage_deleted_bytes_total", ""), "deleted"},
+					{perSecond("millrace_broker_storage_cleaner_read_bytes_total", ""), "compaction reads"},
 					{perSecond("millrace_broker_storage_cleaner_written_bytes_total", ""), "compaction writes"},
 				}},
 			}},
 			{"Clients", []panel{
 				{"Connections", "By listener.", "none", "", one("sum by (instance, listener) (millrace_broker_connections{"+node+"})", "{{instance}} {{listener}}")},
 				{"Refused and closed", "", "ops", "", []series{
-					{perSecond("millrace_broker_connections_refused_total", ""), "refused"}, {perSecond("millrace_broker_connections_closed_total", "reason"), "closed: {{reason}}"},
-					{perSecond("millrace_broker_authentications_failed_total", "mechanism"), "not let in: {{mechanism}}"}, {perSecond("millrace_broker_denied_total", "operation"), "denied: {{operation}}"},
+					{perSecond("millrace_broker_connections_refused_total", ""), "refused"},
+					{perSecond("millrace_broker_connections_closed_total", "reason"), "closed: {{reason}}"},
+					{perSecond("millrace_broker_authentications_failed_total", "mechanism"), "not let in: {{mechanism}}"},
+					{perSecond("millrace_broker_denied_total", "operation"), "denied: {{operation}}"},
 				}},
 				{"Throttled", "Seconds of waiting per second, by quota.", "s", "", one(perSecond("millrace_broker_quota_throttled_seconds_total", "quota"), "{{quota}}")},
 			}},
 			{"Process", []panel{
 				{"Processor", "", "percentunit", "", one(`rate(process_cpu_seconds_total{job="millrace", instance=~"$instance"}[$__rate_interval])`, "{{instance}}")},
 				{"Memory", "", "bytes", "", []series{
-					{gauge("process_resident_memory_bytes"), "resident {{instance}}"}, {gauge("go_memstats_heap_inuse_bytes"), "heap {{instance}}"},
-					{gauge("millrace_broker_request_memory_bytes"), "requests {{instance}}"}, {gauge("millrace_broker_storage_tail_bytes"), "tails {{instance}}"},
+					{gauge("process_resident_memory_bytes"), "resident {{instance}}"},
+					{gauge("go_memstats_heap_inuse_bytes"), "heap {{instance}}"},
+					{gauge("millrace_broker_request_memory_bytes"), "requests {{instance}}"},
+					{gauge("millrace_broker_storage_tail_bytes"), "tails {{instance}}"},
 				}},
 				{"Descriptors and goroutines", "", "none", "", []series{
 					{gauge("process_open_fds"), "descriptors {{instance}}"}, {gauge("millrace_broker_storage_open_files"), "segments {{instance}}"}, {gauge("go_goroutines"), "goroutines {{instance}}"},
@@ -166,7 +172,8 @@ func groupsDashboard() dashboard {
 				{"Commits", "", "reqps", "", one(`sum by (api) (rate(millrace_broker_requests_total{`+node+`, api=~"OffsetCommit|TxnOffsetCommit|OffsetFetch"}`+every+`))`, "{{api}}")},
 				{"Errors", "", "ops", "", []series{
 					{`sum by (api, error) (rate(millrace_broker_request_errors_total{` + node + `, api=~"JoinGroup|SyncGroup|Heartbeat|OffsetCommit|OffsetFetch|ConsumerGroupHeartbeat|FindCoordinator"}` + every + `))`, "{{api}} {{error}}"},
-					{perSecond("millrace_broker_group_append_errors_total", ""), "appends that failed"}, {perSecond("millrace_broker_group_requests_refused_total", ""), "refused"},
+					{perSecond("millrace_broker_group_append_errors_total", ""), "appends that failed"},
+					{perSecond("millrace_broker_group_requests_refused_total", ""), "refused"},
 				}},
 			}},
 			{"Is it all?", []panel{
@@ -195,7 +202,8 @@ func transactionsDashboard() dashboard {
 					{perSecond("millrace_broker_transaction_completed_total", ""), "completed"}, {perSecond("millrace_broker_transaction_timeouts_total", ""), "timed out"},
 				}},
 				{"Errors", "", "ops", "", []series{
-					{perSecond("millrace_broker_transaction_marker_errors_total", ""), "markers"}, {perSecond("millrace_broker_transaction_append_errors_total", ""), "appends"},
+					{perSecond("millrace_broker_transaction_marker_errors_total", ""), "markers"},
+					{perSecond("millrace_broker_transaction_append_errors_total", ""), "appends"},
 					{perSecond("millrace_broker_transaction_requests_refused_total", ""), "refused"},
 					{`sum by (api, error) (rate(millrace_broker_request_errors_total{` + node + `, api=~"InitProducerID|AddPartitionsToTxn|AddOffsetsToTxn|EndTxn|TxnOffsetCommit"}` + every + `))`, "{{api}} {{error}}"},
 				}},
@@ -221,13 +229,15 @@ func pipelinesDashboard() dashboard {
 			{"Pipelines", []panel{
 				{"Lag", "Records that are not indexed yet.", "none", "", one("sum by (pipeline) (millrace_pipeline_lag_records{"+node+"})", "{{pipeline}}")},
 				{"Records and documents", "", "ops", "", []series{
-					{perSecond("millrace_pipeline_records_read_total", "pipeline"), "{{pipeline}} read"}, {perSecond("millrace_pipeline_documents_indexed_total", "pipeline"), "{{pipeline}} indexed"},
+					{perSecond("millrace_pipeline_records_read_total", "pipeline"), "{{pipeline}} read"},
+					{perSecond("millrace_pipeline_documents_indexed_total", "pipeline"), "{{pipeline}} indexed"},
 					{perSecond("millrace_pipeline_records_dropped_total", "pipeline"), "{{pipeline}} dropped"},
 				}},
 				{"Bulk requests", "p99 of the time until the last document is acknowledged.", "s", "", one(
 					"histogram_quantile(0.99, sum by (le, pipeline) (rate(millrace_pipeline_bulk_seconds_bucket{"+node+"}"+every+")))", "{{pipeline}}")},
 				{"Trouble", "", "ops", "", []series{
-					{perSecond("millrace_pipeline_parse_failures_total", "pipeline"), "{{pipeline}} not parsed"}, {perSecond("millrace_pipeline_documents_dead_lettered_total", "pipeline"), "{{pipeline}} dead letters"},
+					{perSecond("millrace_pipeline_parse_failures_total", "pipeline"), "{{pipeline}} not parsed"},
+					{perSecond("millrace_pipeline_documents_dead_lettered_total", "pipeline"), "{{pipeline}} dead letters"},
 					{perSecond("millrace_pipeline_bulk_retries_total", "pipeline"), "{{pipeline}} again"},
 				}},
 			}},

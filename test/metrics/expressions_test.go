@@ -43,8 +43,13 @@ func newExpressions(t *testing.T) *expressions {
 	}
 	e.metrics["up"] = metric{name: "up", kind: "gauge"}
 	for _, m := range []struct{ name, kind string }{
-		{"go_goroutines", "gauge"}, {"go_memstats_heap_inuse_bytes", "gauge"}, {"go_gc_duration_seconds", "summary"},
-		{"process_cpu_seconds_total", "counter"}, {"process_resident_memory_bytes", "gauge"}, {"process_open_fds", "gauge"}, {"process_max_fds", "gauge"},
+		{"go_goroutines", "gauge"},
+		{"go_memstats_heap_inuse_bytes", "gauge"},
+		{"go_gc_duration_seconds", "summary"},
+		{"process_cpu_seconds_total", "counter"},
+		{"process_resident_memory_bytes", "gauge"},
+		{"process_open_fds", "gauge"},
+		{"process_max_fds", "gauge"},
 	} {
 		e.metrics[m.name] = metric{name: m.name, kind: m.kind}
 	}

@@ -19,6 +19,7 @@ func Commands(g *Globals) []*cobra.Command {
 		quotaCommand(g),
 		configCommand(g),
 		producersCommand(g),
+		clusterCommand(g),
 		dumpLogCommand(g),
 		logCommand(g),
 		versionCommand(g),

@@ -49,8 +49,10 @@ func (f *changeFlags) changes(stdin io.Reader) ([]configChange, error) {
 		op   kmsg.IncrementalAlterConfigOp
 		list []string
 	}{
-		{"--set", kmsg.IncrementalAlterConfigOpSet, set}, {"--unset", kmsg.IncrementalAlterConfigOpDelete, f.unset},
-		{"--append", kmsg.IncrementalAlterConfigOpAppend, f.add}, {"--subtract", kmsg.IncrementalAlterConfigOpSubtract, f.subtract},
+		{"--set", kmsg.IncrementalAlterConfigOpSet, set},
+		{"--unset", kmsg.IncrementalAlterConfigOpDelete, f.unset},
+		{"--append", kmsg.IncrementalAlterConfigOpAppend, f.add},
+		{"--subtract", kmsg.IncrementalAlterConfigOpSubtract, f.subtract},
 	} {
 		for _, s := range part.list {
 			key, value, hasValue := strings.Cut(s, "=")

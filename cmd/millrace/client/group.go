@@ -3,6 +3,8 @@ package client
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -14,7 +16,7 @@ import (
 
 func groupCommand(g *Globals) *cobra.Command {
 	return parent(&cobra.Command{Use: "group", Short: "List, describe and delete consumer groups, and move their offsets"},
-		groupList(g), groupDescribe(g), groupDelete(g), groupResetOffsets(g))
+		groupList(g), groupDescribe(g), groupDelete(g), groupResetOffsets(g), groupDeleteOffsets(g))
 }
 
 // groupSummary is one row of group list.
@@ -27,8 +29,10 @@ type groupSummary struct {
 }
 
 func groupList(g *Globals) *cobra.Command {
-	return g.command(&cobra.Command{
+	var states, types []string
+	c := g.command(&cobra.Command{
 		Use: "list", Short: "List consumer groups with their lag", Aliases: []string{"ls"}, Args: Arguments(cobra.NoArgs),
+		Example: "  millrace group list --state Empty,Dead --type classic",
 	}, func(cmd *cobra.Command, _ []string) error {
 		return g.withView(func(v *clusterview.View) error {
 			groups, err := v.Groups()
@@ -37,6 +41,9 @@ func groupList(g *Globals) *cobra.Command {
 			}
 			rows := make([]groupSummary, 0, len(groups))
 			for _, gr := range groups {
+				if !amongFold(states, gr.State) || !amongFold(types, gr.Type) {
+					continue
+				}
 				rows = append(rows, groupSummary{gr.Name, gr.Type, gr.State, len(gr.Members), gr.Lag()})
 			}
 			if g.json() {
@@ -49,6 +56,14 @@ func groupList(g *Globals) *cobra.Command {
 			return t.flush()
 		})
 	})
+	c.Flags().StringSliceVar(&states, "state", nil, "only groups in these `states`: Empty, Stable, PreparingRebalance, CompletingRebalance, Assigning, Reconciling, Dead")
+	c.Flags().StringSliceVar(&types, "type", nil, "only groups of these `types`: classic, consumer")
+	return c
+}
+
+// amongFold reports whether a word is in a list, whatever its case; all are in an empty one.
+func amongFold(list []string, word string) bool {
+	return len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, word) })
 }
 
 func groupDescribe(g *Globals) *cobra.Command {
@@ -168,6 +183,7 @@ func groupResetOffsets(g *Globals) *cobra.Command {
 	var to string
 	var dryRun bool
 	var partitions []int32
+	var shift int64
 	c := g.command(&cobra.Command{
 		Use: "reset-offsets GROUP --to start|end|OFFSET|TIME", Short: "Move the committed offsets of a group that has no members",
 		Long: "Moves the committed offsets of a consumer group that has no members, for the topics that --topic names,\n" +
@@ -175,6 +191,21 @@ func groupResetOffsets(g *Globals) *cobra.Command {
 		Example: "  millrace group reset-offsets audit --topic logs --to 2026-02-03T04:05:06Z --dry-run",
 		Args:    Arguments(cobra.ExactArgs(1)), ValidArgsFunction: g.completeGroups(1),
 	}, func(cmd *cobra.Command, args []string) error {
+		if shift != 0 {
+			if to != "" {
+				return usagef("write --to or --shift-by")
+			}
+			return g.withView(func(v *clusterview.View) error {
+				moves, err := shiftMoves(v, args[0], topics, partitions, shift)
+				if err == nil && !dryRun {
+					err = commitMoves(v, args[0], moves, progress(cmd.ErrOrStderr()))
+				}
+				if err != nil {
+					return err
+				}
+				return printMoves(g, cmd, moves)
+			})
+		}
 		if to == "" {
 			return usagef("where to? Write --to start, --to end, --to OFFSET or --to TIME")
 		}
@@ -188,7 +219,7 @@ func groupResetOffsets(g *Globals) *cobra.Command {
 				return err
 			}
 			if !dryRun {
-				if err := commitMoves(v, args[0], moves); err != nil {
+				if err := commitMoves(v, args[0], moves, progress(cmd.ErrOrStderr())); err != nil {
 					return err
 				}
 			}
@@ -198,6 +229,7 @@ func groupResetOffsets(g *Globals) *cobra.Command {
 	c.Flags().StringSliceVar(&topics, "topic", nil, "`topics` to move; all that the group has offsets of by default")
 	c.Flags().Int32SliceVar(&partitions, "partition", nil, "partitions to move; all by default")
 	c.Flags().StringVar(&to, "to", "", "start, end, an offset or a `time`")
+	c.Flags().Int64Var(&shift, "shift-by", 0, "`number` of records to move by, negative for back; not beyond what there is")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done only")
 	return c
 }
@@ -275,7 +307,24 @@ func onlyPartitions(list []clusterview.Resolved, partitions []int32) ([]clusterv
 	return kept, nil
 }
 
-func commitMoves(v *clusterview.View, group string, moves []offsetMove) error {
+// commitBatch is the number of partitions whose offsets are committed together.
+const commitBatch = 500
+
+// commitMoves commits what was planned, many partitions at once.
+func commitMoves(v *clusterview.View, group string, moves []offsetMove, show func(string, int, int)) error {
+	defer show("moving offsets", len(moves), len(moves))
+	done := 0
+	for batch := range slices.Chunk(moves, commitBatch) {
+		show("moving offsets", done, len(moves))
+		if err := commitSome(v, group, batch); err != nil {
+			return err
+		}
+		done += len(batch)
+	}
+	return nil
+}
+
+func commitSome(v *clusterview.View, group string, moves []offsetMove) error {
 	offsets := map[string]map[int32]sarama.OffsetAndMetadata{}
 	for _, m := range moves {
 		if offsets[m.Topic] == nil {

@@ -17,8 +17,8 @@ import (
 var errDamaged = errors.New("there is damage: millrace log repair DIR says what can be done")
 
 func logCommand(g *Globals) *cobra.Command {
-	c := &cobra.Command{Use: "log", Short: "Check and repair partitions on disk"}
-	c.AddCommand(logCheckCommand(g), logRepairCommand(g))
+	c := &cobra.Command{Use: "log", Short: "Check and repair partitions on disk, and show the log directories of brokers"}
+	c.AddCommand(logCheckCommand(g), logRepairCommand(g), logDirsCommand(g))
 	return c
 }
 
@@ -36,14 +36,18 @@ func logCheckCommand(g *Globals) *cobra.Command {
 		}
 		damaged := false
 		checks := make([]*storage.LogCheck, 0, len(dirs))
-		for _, dir := range dirs {
+		show := progress(cmd.ErrOrStderr())
+		for i, dir := range dirs {
+			show("checking", i, len(dirs))
 			check, err := storage.CheckLog(nil, dir)
 			if err != nil {
+				show("checking", len(dirs), len(dirs))
 				return err
 			}
 			damaged = damaged || len(check.Problems) > 0
 			checks = append(checks, check)
 		}
+		show("checking", len(dirs), len(dirs))
 		if err := g.writeChecks(cmd.OutOrStdout(), checks); err != nil || !damaged {
 			return err
 		}

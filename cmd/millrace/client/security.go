@@ -20,6 +20,8 @@ type security struct {
 	tls          configs.TLS
 	sasl         configs.SASL
 	passwordFile string
+	// commandConfig is a properties file of Kafka's tools.
+	commandConfig string
 }
 
 func (s *security) register(fs *pflag.FlagSet) {
@@ -30,11 +32,21 @@ func (s *security) register(fs *pflag.FlagSet) {
 	fs.StringVar(&s.tls.ServerName, "tls-server-name", "", "`name` that the brokers' certificates must have, where it is not that of their address")
 	fs.StringVar(&s.sasl.Mechanism, "sasl-mechanism", "", "plain, scram-sha-256 or scram-sha-512 (default scram-sha-512 with --sasl-user)")
 	fs.StringVar(&s.sasl.Username, "sasl-user", "", "`name` to authenticate with")
+	fs.StringVar(&s.commandConfig, "command-config", "", "properties `file` of Apache Kafka's tools that says how brokers are reached: security.protocol, sasl.*, ssl.* with PEM files")
 	fs.StringVar(&s.passwordFile, "sasl-password-file", "", "`file` with the password of --sasl-user")
 }
 
 // apply changes how a cluster is reached as the flags say.
 func (s *security) apply(k *configs.Kafka) error {
+	if s.commandConfig != "" {
+		c, err := readCommandConfig(s.commandConfig)
+		if err != nil {
+			return err
+		}
+		if err := c.apply(k); err != nil {
+			return err
+		}
+	}
 	if s.tls != (configs.TLS{}) {
 		k.TLS = s.tls
 		k.TLS.Enabled = true

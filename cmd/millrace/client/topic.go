@@ -17,7 +17,7 @@ import (
 
 func topicCommand(g *Globals) *cobra.Command {
 	return parent(&cobra.Command{Use: "topic", Short: "Create, list, describe, alter and delete topics"},
-		topicCreate(g), topicList(g), topicDescribe(g), topicAlter(g), topicDelete(g))
+		topicCreate(g), topicList(g), topicDescribe(g), topicAlter(g), topicDelete(g), topicDeleteRecords(g), topicElectLeaders(g), topicReassign(g))
 }
 
 func topicCreate(g *Globals) *cobra.Command {
