@@ -44,6 +44,43 @@ type aclFlags struct {
 	operations                       []string
 }
 
+// aclRoles add what a producer or consumer needs, as kafka-acls does.
+type aclRoles struct{ producer, consumer bool }
+
+func (r *aclRoles) register(c *cobra.Command) {
+	c.Flags().BoolVar(&r.producer, "producer", false, "what a producer needs: write, describe and create on --topic, write and describe on --transactional-id")
+	c.Flags().BoolVar(&r.consumer, "consumer", false, "what a consumer needs: read and describe on --topic, read on --group")
+	c.MarkFlagsMutuallyExclusive("producer", "operation")
+	c.MarkFlagsMutuallyExclusive("consumer", "operation")
+}
+
+// operations are those of a resource's type; nil without a role.
+func (r *aclRoles) operations(kind sarama.AclResourceType) []acl.Operation {
+	var out []acl.Operation
+	if r.producer {
+		switch acl.ResourceType(kind) {
+		case acl.ResourceTopic:
+			out = append(out, acl.Write, acl.Describe, acl.Create)
+		case acl.ResourceTransactionalID:
+			out = append(out, acl.Write, acl.Describe)
+		default:
+		}
+	}
+	if r.consumer {
+		switch acl.ResourceType(kind) {
+		case acl.ResourceTopic:
+			out = append(out, acl.Read, acl.Describe)
+		case acl.ResourceGroup:
+			out = append(out, acl.Read)
+		default:
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (r *aclRoles) any() bool { return r.producer || r.consumer }
+
 func (f *aclFlags) register(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.topics, "topic", nil, "topic `name`, * for all; may be repeated")
 	c.Flags().StringArrayVar(&f.groups, "group", nil, "consumer group `name`, * for all; may be repeated")
@@ -186,6 +223,7 @@ func writeACLs(g *Globals, cmd *cobra.Command, rows []aclRow) error {
 
 func aclAdd(g *Globals) *cobra.Command {
 	var f aclFlags
+	var roles aclRoles
 	c := g.command(&cobra.Command{
 		Use: "add", Short: "Allow or deny operations", Args: Arguments(cobra.NoArgs),
 		Example: "  millrace acl add --principal User:app --topic logs. --prefixed --operation read\n" +
@@ -202,8 +240,8 @@ func aclAdd(g *Globals) *cobra.Command {
 			return usagef("--principal %s", acl.CheckPrincipal(f.principal))
 		case len(resources) == 0:
 			return usagef("say what: --topic, --group, --transactional-id or --cluster")
-		case len(operations) == 0:
-			return usagef("say what is done: --operation read,write")
+		case len(operations) == 0 && !roles.any():
+			return usagef("say what is done: --operation read,write, or --producer or --consumer")
 		}
 		if f.host == "" {
 			f.host = acl.Wildcard
@@ -211,11 +249,14 @@ func aclAdd(g *Globals) *cobra.Command {
 		var creations []*sarama.AclCreation
 		var rows []aclRow
 		for _, r := range resources {
-			for _, op := range operations {
+			for _, op := range append(roles.operations(r.ResourceType), operations...) {
 				a := sarama.Acl{Principal: f.principal, Host: f.host, Operation: sarama.AclOperation(op), PermissionType: sarama.AclPermissionType(f.permission())}
 				creations = append(creations, &sarama.AclCreation{Resource: r, Acl: a})
 				rows = append(rows, rowOf(r, a))
 			}
+		}
+		if len(creations) == 0 {
+			return usagef("a producer has --topic and --transactional-id, a consumer --topic and --group")
 		}
 		return g.withView(func(v *clusterview.View) error {
 			if err := createACLs(v, creations); err != nil {
@@ -225,6 +266,7 @@ func aclAdd(g *Globals) *cobra.Command {
 		})
 	})
 	f.register(c)
+	roles.register(c)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,7 +36,7 @@ func groupList(g *Globals) *cobra.Command {
 		Example: "  millrace group list --state Empty,Dead --type classic",
 	}, func(cmd *cobra.Command, _ []string) error {
 		return g.withView(func(v *clusterview.View) error {
-			groups, err := v.Groups()
+			groups, err := groupsOf(cmd.Context(), v)
 			if err != nil {
 				return err
 			}
@@ -66,13 +67,22 @@ func amongFold(list []string, word string) bool {
 	return len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, word) })
 }
 
+// groupsOf is View.Groups, when coordinators have loaded.
+func groupsOf(ctx context.Context, v *clusterview.View, names ...string) (groups []clusterview.Group, err error) {
+	err = patiently(ctx, func() error {
+		groups, err = v.Groups(names...)
+		return err
+	})
+	return groups, err
+}
+
 func groupDescribe(g *Globals) *cobra.Command {
 	return g.command(&cobra.Command{
 		Use: "describe GROUP...", Short: "Show members, committed offsets and lag of consumer groups",
 		Args: Arguments(cobra.MinimumNArgs(1)), ValidArgsFunction: g.completeGroups(-1),
 	}, func(cmd *cobra.Command, args []string) error {
 		return g.withView(func(v *clusterview.View) error {
-			groups, err := v.Groups(args...)
+			groups, err := groupsOf(cmd.Context(), v, args...)
 			if err != nil {
 				return err
 			}
@@ -151,7 +161,7 @@ func groupDelete(g *Globals) *cobra.Command {
 	}, func(cmd *cobra.Command, args []string) error {
 		return g.withView(func(v *clusterview.View) error {
 			return eachName(g, cmd, args, "deleted", func(name string) error {
-				return groupError(name, v.Admin().DeleteConsumerGroup(name))
+				return patiently(cmd.Context(), func() error { return groupError(name, v.Admin().DeleteConsumerGroup(name)) })
 			})
 		})
 	})
@@ -196,9 +206,9 @@ func groupResetOffsets(g *Globals) *cobra.Command {
 				return usagef("write --to or --shift-by")
 			}
 			return g.withView(func(v *clusterview.View) error {
-				moves, err := shiftMoves(v, args[0], topics, partitions, shift)
+				moves, err := shiftMoves(cmd.Context(), v, args[0], topics, partitions, shift)
 				if err == nil && !dryRun {
-					err = commitMoves(v, args[0], moves, progress(cmd.ErrOrStderr()))
+					err = commitMoves(cmd.Context(), v, args[0], moves, progress(cmd.ErrOrStderr()))
 				}
 				if err != nil {
 					return err
@@ -214,12 +224,12 @@ func groupResetOffsets(g *Globals) *cobra.Command {
 			return usagef("--to: %v", err)
 		}
 		return g.withView(func(v *clusterview.View) error {
-			moves, err := planMoves(v, args[0], topics, partitions, pos)
+			moves, err := planMoves(cmd.Context(), v, args[0], topics, partitions, pos)
 			if err != nil {
 				return err
 			}
 			if !dryRun {
-				if err := commitMoves(v, args[0], moves, progress(cmd.ErrOrStderr())); err != nil {
+				if err := commitMoves(cmd.Context(), v, args[0], moves, progress(cmd.ErrOrStderr())); err != nil {
 					return err
 				}
 			}
@@ -235,8 +245,8 @@ func groupResetOffsets(g *Globals) *cobra.Command {
 }
 
 // planMoves finds out where the offsets are and where they go.
-func planMoves(v *clusterview.View, group string, topics []string, partitions []int32, pos clusterview.Position) ([]offsetMove, error) {
-	have, err := v.Groups(group)
+func planMoves(ctx context.Context, v *clusterview.View, group string, topics []string, partitions []int32, pos clusterview.Position) ([]offsetMove, error) {
+	have, err := groupsOf(ctx, v, group)
 	if err != nil && (!errors.Is(err, clusterview.ErrNoGroup) || len(topics) == 0) {
 		return nil, err
 	}
@@ -311,12 +321,12 @@ func onlyPartitions(list []clusterview.Resolved, partitions []int32) ([]clusterv
 const commitBatch = 500
 
 // commitMoves commits what was planned, many partitions at once.
-func commitMoves(v *clusterview.View, group string, moves []offsetMove, show func(string, int, int)) error {
+func commitMoves(ctx context.Context, v *clusterview.View, group string, moves []offsetMove, show func(string, int, int)) error {
 	defer show("moving offsets", len(moves), len(moves))
 	done := 0
 	for batch := range slices.Chunk(moves, commitBatch) {
 		show("moving offsets", done, len(moves))
-		if err := commitSome(v, group, batch); err != nil {
+		if err := patiently(ctx, func() error { return commitSome(v, group, batch) }); err != nil {
 			return err
 		}
 		done += len(batch)

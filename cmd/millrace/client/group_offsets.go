@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,8 +88,8 @@ func printDeletedOffsets(g *Globals, cmd *cobra.Command, resp *kmsg.OffsetDelete
 }
 
 // shiftMoves moves committed offsets by a number of records, within what partitions hold.
-func shiftMoves(v *clusterview.View, group string, topics []string, partitions []int32, by int64) ([]offsetMove, error) {
-	have, err := v.Groups(group)
+func shiftMoves(ctx context.Context, v *clusterview.View, group string, topics []string, partitions []int32, by int64) ([]offsetMove, error) {
+	have, err := groupsOf(ctx, v, group)
 	if err != nil {
 		return nil, err
 	}

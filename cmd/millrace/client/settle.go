@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 const (
@@ -30,4 +32,23 @@ func settle(ctx context.Context, seen func() (bool, error)) error {
 			return nil
 		}
 	}
+}
+
+// patiently does something again while its coordinator is chosen or still loads: it does so
+// for moments when the first group of a cluster is made, and after a start.
+func patiently(ctx context.Context, do func() error) error {
+	var last error
+	err := settle(ctx, func() (bool, error) {
+		last = do()
+		return !awaitsCoordinator(last), nil
+	})
+	if err != nil {
+		return err
+	}
+	return last
+}
+
+func awaitsCoordinator(err error) bool {
+	code := codeOf(err)
+	return code == kerr.CoordinatorLoadInProgress || code == kerr.CoordinatorNotAvailable || code == kerr.NotCoordinator
 }

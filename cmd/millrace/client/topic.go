@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -170,20 +171,38 @@ type topicSetting struct {
 
 func topicDescribe(g *Globals) *cobra.Command {
 	var all bool
+	var only string
 	c := g.command(&cobra.Command{
 		Use: "describe TOPIC...", Short: "Show partitions, offsets, sizes and settings of topics",
-		Args: Arguments(cobra.MinimumNArgs(1)), ValidArgsFunction: g.completeTopics(-1),
+		Long:    "Shows partitions, offsets, sizes and settings of topics. With --only, the partitions in trouble, of all topics when none is named.",
+		Example: "  millrace topic describe logs.web\n  millrace topic describe --only under-replicated",
+		Args:    Arguments(cobra.ArbitraryArgs), ValidArgsFunction: g.completeTopics(-1),
 	}, func(cmd *cobra.Command, args []string) error {
+		switch {
+		case only == "" && len(args) == 0:
+			return usagef("which topics? Write their names, or --only to look at all")
+		case only != "" && !slices.Contains(troubles(), only):
+			return usagef("--only %q does not exist: write %s", only, strings.Join(troubles(), ", "))
+		}
 		return g.withView(func(v *clusterview.View) error {
 			topics, err := v.Topics(args...)
 			if err != nil {
 				return err
 			}
-			details := make([]topicDetails, 0, len(topics))
+			details := []topicDetails{}
 			for _, t := range topics {
-				s, err := topicSettings(v, t.Name, all)
+				s, err := topicSettings(v, t.Name, true)
 				if err != nil {
 					return err
+				}
+				if only != "" {
+					t.Partitions = inTrouble(t.Partitions, only, minISR(s))
+					if len(t.Partitions) == 0 {
+						continue
+					}
+				}
+				if !all {
+					s = slices.DeleteFunc(s, func(one topicSetting) bool { return one.Default })
 				}
 				details = append(details, topicDetails{t, s})
 			}
@@ -191,7 +210,39 @@ func topicDescribe(g *Globals) *cobra.Command {
 		})
 	})
 	c.Flags().BoolVar(&all, "all-settings", false, "show settings that have their default value too")
+	c.Flags().StringVar(&only, "only", "", "only `partitions` in trouble: "+strings.Join(troubles(), ", "))
 	return c
+}
+
+// troubles are what a partition can have, by the words of --only.
+func troubles() []string {
+	return []string{"under-replicated", "unavailable", "under-min-isr", "at-min-isr"}
+}
+
+// inTrouble picks the partitions that have a trouble.
+func inTrouble(partitions []clusterview.Partition, trouble string, minISR int) []clusterview.Partition {
+	return slices.DeleteFunc(slices.Clone(partitions), func(p clusterview.Partition) bool {
+		switch trouble {
+		case "unavailable":
+			return p.Leader >= 0
+		case "under-min-isr":
+			return len(p.ISR) >= minISR
+		case "at-min-isr":
+			return len(p.ISR) != minISR
+		default:
+			return len(p.ISR) >= len(p.Replicas)
+		}
+	})
+}
+
+// minISR is the topic's min.insync.replicas, 1 where the broker does not tell.
+func minISR(settings []topicSetting) int {
+	for _, s := range settings {
+		if n, err := strconv.Atoi(s.Value); s.Name == "min.insync.replicas" && err == nil {
+			return n
+		}
+	}
+	return 1
 }
 
 func topicSettings(v *clusterview.View, name string, all bool) ([]topicSetting, error) {
