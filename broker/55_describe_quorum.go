@@ -8,14 +8,16 @@ import (
 
 	"github.com/millrace/millrace/broker/acl"
 	"github.com/millrace/millrace/broker/metadata"
+	"github.com/millrace/millrace/broker/raftgroup"
 	"github.com/millrace/millrace/broker/wire"
 )
 
 // DescribeQuorum: v0-2
 //
 // Behaviour:
-// * The metadata's only voter is this node: it leads, and what is committed is
-//   what there is. The leader epoch is the commit that registered this start.
+// * Answers are of the metadata's Raft group: the leader epoch is Raft's term, the
+//   high watermark follows the last committed entry. A group has one voter, this node.
+// * Times are those of the answer for this node, -1 for others, which only a leader has heard from.
 // * Partitions other than __cluster_metadata-0 are answered with
 //   UNKNOWN_TOPIC_OR_PARTITION, all of them if one is, as Kafka does.
 // * For who may describe the cluster.
@@ -46,7 +48,7 @@ func (n *Node) describeQuorum(r *wire.Request, req *kmsg.DescribeQuorumRequest) 
 		topic.Topic = rt.Topic
 		topic.Partitions = make([]kmsg.DescribeQuorumResponseTopicPartition, 0, len(rt.Partitions))
 		for _, rp := range rt.Partitions {
-			p := n.quorumPartition(image, req.Version, known)
+			p := n.quorumPartition(req.Version, known)
 			p.Partition = rp.Partition
 			topic.Partitions = append(topic.Partitions, p)
 		}
@@ -66,7 +68,7 @@ func asksForMetadata(req *kmsg.DescribeQuorumRequest) bool {
 		len(req.Topics[0].Partitions) == 1 && req.Topics[0].Partitions[0].Partition == 0
 }
 
-func (n *Node) quorumPartition(image *metadata.Image, version int16, known bool) kmsg.DescribeQuorumResponseTopicPartition {
+func (n *Node) quorumPartition(version int16, known bool) kmsg.DescribeQuorumResponseTopicPartition {
 	p := kmsg.NewDescribeQuorumResponseTopicPartition()
 	p.CurrentVoters = []kmsg.DescribeQuorumResponseTopicPartitionReplicaState{}
 	p.Observers = []kmsg.DescribeQuorumResponseTopicPartitionReplicaState{}
@@ -80,14 +82,25 @@ func (n *Node) quorumPartition(image *metadata.Image, version int16, known bool)
 		}
 		return p
 	}
-	voter := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
-	now := time.Now().UnixMilli()
-	voter.ReplicaID, voter.LogEndOffset = n.cfg.NodeID, image.Index+1
-	voter.LastFetchTimestamp, voter.LastCaughtUpTimestamp = now, now
-	p.LeaderID, p.HighWatermark = n.cfg.NodeID, image.Index+1
-	if b := image.Broker(n.cfg.NodeID); b != nil {
-		p.LeaderEpoch = int32(b.Epoch)
+	status := n.meta.Group().Status()
+	p.LeaderID, p.LeaderEpoch, p.HighWatermark = metadata.NodeOf(status.Leader), int32(status.Term), int64(status.Commit)+1
+	for _, m := range status.Members {
+		if r := n.quorumMember(m); m.Voter {
+			p.CurrentVoters = append(p.CurrentVoters, r)
+		} else {
+			p.Observers = append(p.Observers, r)
+		}
 	}
-	p.CurrentVoters = append(p.CurrentVoters, voter)
 	return p
+}
+
+func (n *Node) quorumMember(m raftgroup.Member) kmsg.DescribeQuorumResponseTopicPartitionReplicaState {
+	r := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
+	r.ReplicaID, r.LogEndOffset = metadata.NodeOf(m.ID), int64(m.Match)+1
+	r.LastFetchTimestamp, r.LastCaughtUpTimestamp = -1, -1
+	if r.ReplicaID == n.cfg.NodeID {
+		now := time.Now().UnixMilli()
+		r.LastFetchTimestamp, r.LastCaughtUpTimestamp = now, now
+	}
+	return r
 }

@@ -9,12 +9,14 @@ import (
 	"strconv"
 
 	"github.com/millrace/millrace/broker/kafkadir"
+	"github.com/millrace/millrace/broker/metadata"
 	"github.com/millrace/millrace/internal/vfs"
 )
 
 // formatVersion of the data directory as a whole. A directory with a higher one
-// is refused. Parts have versions of their own.
-const formatVersion = 1
+// is refused. Parts have versions of their own. Since 2 the metadata is the log of
+// a Raft group; a directory of 1 is taken over at its first start.
+const formatVersion = 2
 
 const (
 	propertiesName = "meta.properties"
@@ -104,4 +106,19 @@ func writeProperties(fsys vfs.FS, dir string, p properties) error {
 	}
 	content := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\nmillrace.format=%d\n", p.clusterID, *p.nodeID, p.directoryID, formatVersion)
 	return vfs.WriteFile(fsys, filepath.Join(dir, propertiesName), []byte(content))
+}
+
+// openMetadata opens the metadata of a data directory whose properties are known. The
+// format goes up before anything of the newer one is there, so that an older version never sees it.
+func openMetadata(c metadata.Config, dir string, known properties) (*metadata.Store, error) {
+	if known.nodeID != nil {
+		c.NodeID = *known.nodeID
+	}
+	if known.format > 0 && known.format < formatVersion {
+		if err := writeProperties(c.FS, dir, known); err != nil {
+			return nil, err
+		}
+	}
+	c.Dir = filepath.Join(dir, "metadata")
+	return metadata.Open(c)
 }

@@ -54,6 +54,8 @@ func errorCodes() []errorCode {
 		{syscall.ENOSPC, kerr.KafkaStorageError},
 		{metadata.ErrFailed, kerr.KafkaStorageError},
 		{metadata.ErrClosed, kerr.NotController},
+		{metadata.ErrNotLeader, kerr.NotController},
+		{metadata.ErrUncertain, kerr.RequestTimedOut},
 	}
 }
 

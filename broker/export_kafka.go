@@ -86,7 +86,7 @@ func (o *ExportOptions) runLocked(ctx context.Context, known properties) (*Expor
 	if err := checkFinished(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
-	store, err := metadata.Open(metadata.Config{Dir: filepath.Join(o.Dir, "metadata"), FS: o.FS, Logger: o.Logger})
+	store, err := openMetadata(metadata.Config{FS: o.FS, Logger: o.Logger}, o.Dir, known)
 	if err != nil {
 		return nil, err
 	}

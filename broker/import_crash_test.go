@@ -82,7 +82,7 @@ func checkImported(t *testing.T, fsys vfs.FS) {
 	if err != nil || p.clusterID != "bWlsbHJhY2UtcGVlci0wMQ" || p.format != formatVersion {
 		t.Fatalf("properties %+v, %v", p, err)
 	}
-	meta, err := metadata.Open(metadata.Config{Dir: "/data/broker/metadata", FS: fsys})
+	meta, err := openMetadata(metadata.Config{FS: fsys}, "/data/broker", p)
 	if err != nil {
 		t.Fatal(err)
 	}

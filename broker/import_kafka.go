@@ -243,7 +243,7 @@ func (o *ImportOptions) execute(ctx context.Context, plan *importPlan, records [
 	if err := transfer.WriteCheckpoints(plan.Replicas); err != nil {
 		return err
 	}
-	if err := o.writeMetadata(records); err != nil {
+	if err := o.writeMetadata(plan.NodeID, records); err != nil {
 		return err
 	}
 	if err := writeProperties(o.FS, o.Dir, properties{clusterID: plan.ClusterID, nodeID: &plan.NodeID}); err != nil {
@@ -255,12 +255,12 @@ func (o *ImportOptions) execute(ctx context.Context, plan *importPlan, records [
 	return o.FS.SyncDir(o.Dir)
 }
 
-func (o *ImportOptions) writeMetadata(records []metadata.Record) error {
+func (o *ImportOptions) writeMetadata(nodeID int32, records []metadata.Record) error {
 	dir := filepath.Join(o.Dir, "metadata")
 	if err := o.FS.RemoveAll(dir); err != nil { // of an earlier run
 		return err
 	}
-	store, err := metadata.Open(metadata.Config{Dir: dir, FS: o.FS})
+	store, err := metadata.Open(metadata.Config{Dir: dir, FS: o.FS, NodeID: nodeID})
 	if err != nil {
 		return err
 	}

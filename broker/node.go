@@ -105,10 +105,14 @@ func (n *Node) open(reg prometheus.Registerer) error {
 	if err := checkFinished(fs, n.dir); err != nil {
 		return err
 	}
-	if n.meta, err = metadata.Open(metadata.Config{Dir: filepath.Join(n.dir, "metadata"), FS: fs, Logger: n.log}); err != nil {
+	known, err := n.readProperties(fs)
+	if err != nil {
 		return err
 	}
-	if err := n.identify(fs); err != nil {
+	if n.meta, err = openMetadata(metadata.Config{FS: fs, Logger: n.log, NodeID: n.cfg.NodeID, Registerer: reg}, n.dir, known); err != nil {
+		return err
+	}
+	if err := n.identify(fs, known); err != nil {
 		return err
 	}
 	if err := n.openListeners(); err != nil {
@@ -235,22 +239,25 @@ func (n *Node) close() error {
 	return n.closed
 }
 
-// identify gives a new cluster its id and checks that the directory is this node's.
-func (n *Node) identify(fs vfs.FS) error {
-	image := n.meta.Image()
+// readProperties checks that the directory is this node's.
+func (n *Node) readProperties(fs vfs.FS) (properties, error) {
 	known, err := readProperties(fs, n.dir)
-	if err != nil {
-		return err
+	if err == nil && known.nodeID != nil && *known.nodeID != n.cfg.NodeID {
+		err = fmt.Errorf("%s belongs to node %d, but broker.node_id is %d", n.dir, *known.nodeID, n.cfg.NodeID)
 	}
-	if known.nodeID != nil && *known.nodeID != n.cfg.NodeID {
-		return fmt.Errorf("%s belongs to node %d, but broker.node_id is %d", n.dir, *known.nodeID, n.cfg.NodeID)
-	}
+	return known, err
+}
+
+// identify gives a new cluster its id and checks that properties and metadata are of the same.
+func (n *Node) identify(fs vfs.FS, known properties) error {
+	image := n.meta.Image()
 	if image.ClusterID == "" {
 		n.fresh = true
 		id := known.clusterID
 		if id == "" {
 			id = newID().String()
 		}
+		var err error
 		image, err = n.meta.Update(func(*metadata.Image) ([]metadata.Record, error) {
 			first, err := bootstrapRecords(fs, n.dir)
 			return append([]metadata.Record{&metadata.ClusterRecord{ClusterID: id}}, first...), err

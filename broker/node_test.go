@@ -74,12 +74,12 @@ func TestANewerFormatIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer := strings.Replace(string(content), "millrace.format=1", "millrace.format=2", 1)
+	newer := strings.Replace(string(content), fmt.Sprintf("millrace.format=%d", formatVersion), fmt.Sprintf("millrace.format=%d", formatVersion+1), 1)
 	if err := os.WriteFile(name, []byte(newer), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err = New(testConfig(), Options{Dir: dir})
-	if !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "format 2") {
+	if !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), fmt.Sprintf("has format %d", formatVersion+1)) {
 		t.Fatalf("newer format: %v", err)
 	}
 }

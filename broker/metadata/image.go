@@ -81,7 +81,7 @@ func (b *Broker) Endpoint(listener string) (at Endpoint, ok bool) {
 // Image is the metadata after a commit. Images are immutable: whoever has one
 // may read it for as long as they like, without locks.
 type Image struct {
-	// Index of the last commit in the image.
+	// Index of the last commit in the image: of the last entry of the group's log that holds records.
 	Index int64
 	// ClusterID is set for good when the log is made.
 	ClusterID string
@@ -163,18 +163,23 @@ func (i *Image) PartitionCount() int {
 
 // next applies records to a copy.
 func (i *Image) next(index int64, records []Record) (*Image, error) {
-	n := &Image{
-		Index: index, ClusterID: i.ClusterID, NextProducerID: i.NextProducerID,
-		scram:  maps.Clone(i.scram),
-		topics: maps.Clone(i.topics), ids: maps.Clone(i.ids),
-		brokers: maps.Clone(i.brokers), configs: maps.Clone(i.configs), names: i.names,
-		features: i.features, acls: i.acls.share(), quotas: i.quotas,
-	}
+	n := i.clone()
 	if err := n.advance(index, records); err != nil {
 		return nil, err
 	}
 	n.seal()
 	return n, nil
+}
+
+// clone returns a copy for advance.
+func (i *Image) clone() *Image {
+	return &Image{
+		Index: i.Index, ClusterID: i.ClusterID, NextProducerID: i.NextProducerID,
+		scram:  maps.Clone(i.scram),
+		topics: maps.Clone(i.topics), ids: maps.Clone(i.ids),
+		brokers: maps.Clone(i.brokers), configs: maps.Clone(i.configs), names: i.names,
+		features: i.features, acls: i.acls.share(), quotas: i.quotas,
+	}
 }
 
 // advance applies records to an image that nobody else has yet; seal must follow

@@ -5,8 +5,11 @@ import (
 	"slices"
 )
 
-// snapshotRecord is a whole image: the only record of a snapshot file.
+// snapshotRecord is a whole image: the only record of a snapshot.
 type snapshotRecord struct {
+	// Index of the image; the snapshot may end with a later entry that holds no
+	// records. In a directory of format 1 it is the index of the snapshot.
+	Index          int64             `json:"index,omitempty"`
 	ClusterID      string            `json:"cluster_id"`
 	NextProducerID int64             `json:"next_producer_id"`
 	Topics         []*Topic          `json:"topics"`
@@ -29,7 +32,7 @@ func (*snapshotRecord) recordType() string { return "snapshot" }
 
 // snapshot returns the image as a record.
 func (i *Image) snapshot() *snapshotRecord {
-	r := &snapshotRecord{ClusterID: i.ClusterID, NextProducerID: i.NextProducerID, Brokers: i.Brokers(), Features: i.features}
+	r := &snapshotRecord{Index: i.Index, ClusterID: i.ClusterID, NextProducerID: i.NextProducerID, Brokers: i.Brokers(), Features: i.features}
 	for _, name := range i.names {
 		r.Topics = append(r.Topics, i.topics[name])
 	}

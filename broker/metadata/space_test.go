@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -15,7 +17,8 @@ import (
 // the commit of that moment: later ones are taken, and all that were
 // acknowledged survive a loss of power.
 func TestAFullDiskRefusesAndGoesOn(t *testing.T) {
-	large := string(bytes.Repeat([]byte("x"), snapshotBytes/3))
+	const space = 64 << 10
+	large := string(bytes.Repeat([]byte("x"), space/3))
 	refused, snapshots := 0, 0
 	for failAt := 1; ; failAt++ {
 		mem := vfs.NewMem(nil)
@@ -33,7 +36,10 @@ func TestAFullDiskRefusesAndGoesOn(t *testing.T) {
 			}
 			return syscall.ENOSPC
 		}})
-		s := open(t, fsys)
+		s, err := Open(Config{Dir: testDir, FS: fsys, snapshotBytes: space})
+		if err != nil {
+			t.Fatal(err)
+		}
 		opened = true
 		for n := range 7 {
 			was := text(t, s.Image())
@@ -50,13 +56,16 @@ func TestAFullDiskRefusesAndGoesOn(t *testing.T) {
 				t.Fatalf("failure %d, commit %d: %v", failAt, n, err)
 			}
 		}
-		if s.logIndex > 0 {
+		if _, err := mem.Stat(filepath.Join(testDir, logName)); errors.Is(err, fs.ErrNotExist) {
 			snapshots++
 		}
 		want := text(t, s.Image())
 		crashed := mem.Crash(vfs.CrashDrop, rand.New(rand.NewPCG(1, 1)))
 		if got := text(t, open(t, crashed).Image()); got != want {
 			t.Fatalf("failure %d: the image differs after a loss of power", failAt)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
 		}
 		if calls < failAt {
 			break

@@ -16,6 +16,18 @@ import (
 
 const testDir = "/data/metadata"
 
+// logName is the log of a new group, before its first snapshot.
+const logName = "raft-00000000000000000001.log"
+
+func size(t *testing.T, fsys vfs.FS, name string) int64 {
+	t.Helper()
+	info, err := fsys.Stat(filepath.Join(testDir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
 func open(t *testing.T, fsys vfs.FS) *Store {
 	t.Helper()
 	s, err := Open(Config{Dir: testDir, FS: fsys})
@@ -132,10 +144,7 @@ func script(s *Store, commits int, acked func(*Image)) error {
 		}
 		acked(image)
 		if n%5 == 4 {
-			s.mu.Lock()
-			err := s.takeSnapshot(image)
-			s.mu.Unlock()
-			if err != nil {
+			if err := s.group.Compact(); err != nil {
 				return err
 			}
 		}
@@ -262,12 +271,12 @@ func TestDamageBeforeIntactCommitsRefusesTheStart(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(testDir, fileName(0, logSuffix))
+	name := filepath.Join(testDir, logName)
 	f, err := mem.OpenReadWrite(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteAt([]byte{'X'}, frameHeaderBytes+3); err != nil {
+	if _, err := f.WriteAt([]byte{'X'}, 20); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
@@ -283,12 +292,12 @@ func TestATornTailIsCutAndSaidSo(t *testing.T) {
 	mem := vfs.NewMem(nil)
 	s := open(t, mem)
 	want := text(t, commit(t, s, &ClusterRecord{ClusterID: "c"}))
-	end := s.end
+	end := size(t, mem, logName)
 	commit(t, s, topic(1))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := mem.OpenReadWrite(filepath.Join(testDir, fileName(0, logSuffix)))
+	f, err := mem.OpenReadWrite(filepath.Join(testDir, logName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +313,7 @@ func TestATornTailIsCutAndSaidSo(t *testing.T) {
 	if got := text(t, s.Image()); got != want {
 		t.Errorf("image is %s, want %s", got, want)
 	}
-	if !bytes.Contains(log.Bytes(), []byte("torn end of the metadata log cut")) {
+	if !bytes.Contains(log.Bytes(), []byte("torn end of the raft log cut")) {
 		t.Errorf("log is %q", log.String())
 	}
 	again := text(t, commit(t, s, topic(2)))
@@ -332,15 +341,20 @@ func TestALongLogBecomesASnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 2 || s.end > 2*snapshotBytes {
-		t.Errorf("%d files, a log of %d bytes", len(entries), s.end)
+	if len(entries) != 2 {
+		t.Errorf("%d files", len(entries))
+	}
+	for _, e := range entries {
+		if n := size(t, mem, e.Name()); n > 2*snapshotBytes {
+			t.Errorf("%s has %d bytes", e.Name(), n)
+		}
 	}
 	if got := text(t, open(t, mem).Image()); got != want {
 		t.Error("the image differs after a restart")
 	}
 }
 
-func FuzzLog(f *testing.F) {
+func FuzzFormat1(f *testing.F) {
 	first, err := encodeRecords([]Record{&ClusterRecord{ClusterID: "c"}, topic(1)})
 	if err != nil {
 		f.Fatal(err)
@@ -357,7 +371,7 @@ func FuzzLog(f *testing.F) {
 			if err := mem.MkdirAll(testDir); err != nil {
 				t.Fatal(err)
 			}
-			w, err := mem.Create(filepath.Join(testDir, fileName(0, logSuffix)))
+			w, err := mem.Create(filepath.Join(testDir, format1Name(0, logSuffix)))
 			if err != nil {
 				t.Fatal(err)
 			}

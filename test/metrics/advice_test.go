@@ -17,6 +17,8 @@ func advice() map[string]string {
 		"millrace_alerting_unreadable_records_total": "Rises: somebody else writes to Millrace's own topics",
 		"millrace_alerting_window_dropped_total":     "Rises: `alerting.waiting_events_max` or `remembered_alerts_max` is reached; use a coarser `group_by`, or raise it",
 
+		"millrace_broker_metadata_append_seconds":      "A p99 above 0.1 s: changes of topics, configs and users wait for the disk",
+		"millrace_broker_metadata_applied_index":       "Stays behind the commit index: the node cannot apply what is committed; see its log",
 		"millrace_broker_authentications_failed_total": "Rises: wrong passwords or certificates; the log names client and reason",
 		"millrace_broker_connections":                  "Near `connections_max`: clients leak connections, or raise it",
 		"millrace_broker_connections_closed_total":     "`malformed`, `too_large`: something that is no Kafka client; `slow`: a network problem; the log names the client",

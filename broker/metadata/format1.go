@@ -9,7 +9,9 @@ import (
 	"strings"
 )
 
-// A frame is one commit:
+// What a data directory of format 1 holds is read once, when it is taken over (takeover.go): at most
+// one snapshot, metadata-<index>.snapshot, and the commits after it, metadata-<index>.log, both
+// made of frames. A frame is one commit:
 //
 //	magic    4 bytes  "MRM1"
 //	length   uint32   of the payload
@@ -28,36 +30,11 @@ const (
 const (
 	logSuffix      = ".log"
 	snapshotSuffix = ".snapshot"
-	tempSuffix     = ".tmp"
 	namePrefix     = "metadata-"
 )
 
-// CorruptionError says where the metadata log is damaged.
-type CorruptionError struct {
-	// File is the damaged file, Position the byte position of the frame.
-	File     string
-	Position int64
-	// Reason says what does not fit.
-	Reason string
-}
-
-// Error formats file, position and reason in one line.
-func (e *CorruptionError) Error() string {
-	return fmt.Sprintf("%s is corrupt at byte %d: %s", e.File, e.Position, e.Reason)
-}
-
 func checksum(indexAndPayload []byte) uint32 {
 	return crc32.Checksum(indexAndPayload, crc32.MakeTable(crc32.Castagnoli))
-}
-
-func encodeFrame(index int64, payload []byte) []byte {
-	b := make([]byte, frameHeaderBytes, frameHeaderBytes+len(payload))
-	copy(b, frameMagic)
-	binary.BigEndian.PutUint32(b[4:], uint32(len(payload)))
-	binary.BigEndian.PutUint64(b[12:], uint64(index))
-	b = append(b, payload...)
-	binary.BigEndian.PutUint32(b[8:], checksum(b[12:]))
-	return b
 }
 
 // decodeFrame reads the frame at the start of b. n is its length in bytes; 0
@@ -93,12 +70,13 @@ func intactAfter(b []byte, index int64) bool {
 	return false
 }
 
-func fileName(index int64, suffix string) string {
+// format1Name is the name of a file of format 1.
+func format1Name(index int64, suffix string) string {
 	return fmt.Sprintf("%s%020d%s", namePrefix, index, suffix)
 }
 
-// parseFileName reads what fileName writes.
-func parseFileName(name, suffix string) (index int64, ok bool) {
+// parseFormat1Name reads what format1Name writes.
+func parseFormat1Name(name, suffix string) (index int64, ok bool) {
 	s, ok := strings.CutPrefix(name, namePrefix)
 	if !ok {
 		return 0, false
