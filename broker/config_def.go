@@ -15,8 +15,8 @@ import (
 type configEffect uint8
 
 const (
-	// The others can be set and do what Kafka's documentation says.
-	_ configEffect = iota
+	// effectHonoured configs can be set and do what Kafka's documentation says.
+	effectHonoured configEffect = iota
 	// effectNone configs can be set and are kept, but there is nothing for them to do
 	// on this broker: what they would bound happens sooner, later or never.
 	effectNone
