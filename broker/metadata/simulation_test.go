@@ -42,7 +42,7 @@ func runsFactor(t *testing.T) int {
 // In the end the group agrees within a bounded time, and has all that was acknowledged.
 func TestSimulation(t *testing.T) {
 	totals := map[string]int{}
-	for seed := range uint64(12 * runsFactor(t)) {
+	for seed := range uint64(8 * runsFactor(t)) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			s := newSim(t, seed)
 			s.run(5000)

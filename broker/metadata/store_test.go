@@ -327,9 +327,13 @@ func TestATornTailIsCutAndSaidSo(t *testing.T) {
 
 func TestALongLogBecomesASnapshot(t *testing.T) {
 	mem := vfs.NewMem(nil)
-	s := open(t, mem)
+	const space = 64 << 10
+	s, err := Open(Config{Dir: testDir, FS: mem, snapshotBytes: space})
+	if err != nil {
+		t.Fatal(err)
+	}
 	commit(t, s, &ClusterRecord{ClusterID: "c"})
-	large := string(bytes.Repeat([]byte("x"), snapshotBytes/3))
+	large := string(bytes.Repeat([]byte("x"), space/3))
 	for n := range 10 {
 		commit(t, s, &ConfigRecord{Kind: ResourceBroker, Key: "k", Value: new(fmt.Sprint(n, large))})
 	}
@@ -345,7 +349,7 @@ func TestALongLogBecomesASnapshot(t *testing.T) {
 		t.Errorf("%d files", len(entries))
 	}
 	for _, e := range entries {
-		if n := size(t, mem, e.Name()); n > 2*snapshotBytes {
+		if n := size(t, mem, e.Name()); n > 2*space {
 			t.Errorf("%s has %d bytes", e.Name(), n)
 		}
 	}
