@@ -48,6 +48,10 @@ type Conn struct {
 	wake    chan struct{} // see Wake
 	pending atomic.Int32  // unanswered requests
 
+	// out is what the writer is writing, which WriteTo consumes: here, so that it is
+	// not allocated for each write.
+	out net.Buffers
+
 	mutedUntil atomic.Int64 // since the server's start: see Request.Throttle
 	spent      atomic.Int64 // time spent on requests that is not counted yet
 

@@ -171,7 +171,8 @@ func (c *Conn) write(out net.Buffers, bytes int) error {
 
 func (c *Conn) writeBuffers(out net.Buffers) error {
 	if c.transport == nil {
-		_, err := out.WriteTo(c.nc)
+		c.out = out
+		_, err := c.out.WriteTo(c.nc)
 		return err
 	}
 	return c.transport.gather(c.nc, out)
