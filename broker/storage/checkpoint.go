@@ -90,7 +90,7 @@ func parseOffsets(content []byte) (map[TopicPartition]int64, error) {
 // readOffsets reads an offset checkpoint, and returns its content too; a file that is
 // not there is empty, its content nil.
 func readOffsets(fsys vfs.FS, name string) (_ map[TopicPartition]int64, content []byte, err error) {
-	content, err = readFile(fsys, name)
+	content, err = vfs.ReadFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[TopicPartition]int64{}, nil, nil
 	}

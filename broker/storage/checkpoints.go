@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"github.com/millrace/millrace/internal/vfs"
 )
 
 // checkpointWriter writes the four offset checkpoints of the data directory,
@@ -85,7 +87,7 @@ func (s *Store) writeCheckpoint(name string, logs []*Log, offset func(*Log) int6
 	if bytes.Equal(content, last) {
 		return nil
 	}
-	if err := writeFile(s.fs, filepath.Join(s.cfg.Dir, name), content, true); err != nil {
+	if err := vfs.WriteFile(s.fs, filepath.Join(s.cfg.Dir, name), content); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	s.checkpoints.last[name] = content

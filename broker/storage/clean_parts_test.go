@@ -135,14 +135,14 @@ func TestInterruptedReplacements(t *testing.T) {
 		mustClose(t, f.s)
 		dir := f.l.dir + "/"
 		copyTo := func(from, to string) {
-			content, err := readFile(disk, dir+from)
+			content, err := vfs.ReadFile(disk, dir+from)
 			if from == "new" {
-				a, errA := readFile(disk, dir+log(0, ""))
-				b, errB := readFile(disk, dir+log(4, ""))
+				a, errA := vfs.ReadFile(disk, dir+log(0, ""))
+				b, errB := vfs.ReadFile(disk, dir+log(4, ""))
 				content, err = append(a, b...), errors.Join(errA, errB)
 			}
 			if err == nil {
-				err = writeFile(disk, dir+to, content, true)
+				err = vfs.WriteFile(disk, dir+to, content)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -180,12 +180,12 @@ func TestDamagedSwapReplacesNothing(t *testing.T) {
 	rollNow(t, f.l)
 	f.put("a=2")
 	mustClose(t, f.s)
-	content, err := readFile(disk, f.l.dir+"/"+offsetName(0, suffixLog))
+	content, err := vfs.ReadFile(disk, f.l.dir+"/"+offsetName(0, suffixLog))
 	if err != nil {
 		t.Fatal(err)
 	}
 	content[len(content)-1] ^= 1
-	if err := writeFile(disk, f.l.dir+"/"+offsetName(0, suffixLog)+suffixSwap, content, true); err != nil {
+	if err := vfs.WriteFile(disk, f.l.dir+"/"+offsetName(0, suffixLog)+suffixSwap, content); err != nil {
 		t.Fatal(err)
 	}
 	s := mustOpen(t, testConfig(disk, clock))

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"github.com/millrace/millrace/internal/vfs"
 )
 
 // LogSpec names a log that is to be opened or made.
@@ -116,7 +118,7 @@ func (l *Log) make() error {
 	if err := fsys.MkdirAll(l.dir); err != nil {
 		return err
 	}
-	err := writeFile(fsys, filepath.Join(l.dir, filePartitionMetadata), formatPartitionMetadata(l.topicID), false)
+	err := vfs.ReplaceFile(fsys, filepath.Join(l.dir, filePartitionMetadata), formatPartitionMetadata(l.topicID))
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func sizeOf(b []byte) int {
 
 // small prints a file that is read as a whole.
 func (d *dumper) small(name string) error {
-	content, err := readFile(d.o.FS, d.path)
+	content, err := vfs.ReadFile(d.o.FS, d.path)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,53 +46,6 @@ func parseOffsetName(name, suffix string) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	return n, err == nil && n >= 0 && offsetName(n, suffix) == name
-}
-
-// readFile returns the content of a small file.
-func readFile(fsys vfs.FS, name string) (_ []byte, err error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > smallFileMax {
-		return nil, fmt.Errorf("%s has %d bytes: too large for what it is", name, info.Size())
-	}
-	b := make([]byte, info.Size())
-	n, err := f.ReadAt(b, 0)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return b[:n], err
-}
-
-// writeFile replaces a file as a whole: after a crash there is the old or the
-// new content. The new content is durable on return if syncDir is set, or else
-// after the directory is synced.
-func writeFile(fsys vfs.FS, name string, content []byte, syncDir bool) error {
-	tmp := name + suffixTmp
-	f, err := fsys.Create(tmp)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(content, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, removeIfThere(fsys, tmp))
-	}
-	if err := fsys.Rename(tmp, name); err != nil {
-		return err
-	}
-	if !syncDir {
-		return nil
-	}
-	return fsys.SyncDir(filepath.Dir(name))
 }
 
 // removeIfThere removes a file; one that is not there is no error.

@@ -119,7 +119,7 @@ func TestIndexesFollowKafkasRules(t *testing.T) {
 				t.Errorf("segment %d: offset %d is at %d, index says %d", i, b.last, b.position, e.position)
 			}
 		}
-		content, err := readFile(mem, seg.path(suffixTimeIndex))
+		content, err := vfs.ReadFile(mem, seg.path(suffixTimeIndex))
 		if err != nil {
 			t.Fatal(err)
 		}

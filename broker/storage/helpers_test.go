@@ -185,7 +185,7 @@ func tryReadAll(l *Log, from int64, max int) ([]batch.Record, error) {
 
 // readIndex reads the index file of a segment.
 func readIndex(fsys vfs.FS, seg *segment) ([]offsetEntry, error) {
-	content, err := readFile(fsys, seg.path(suffixIndex))
+	content, err := vfs.ReadFile(fsys, seg.path(suffixIndex))
 	if err != nil {
 		return nil, err
 	}

@@ -229,7 +229,7 @@ func (s *segment) timeEntries() ([]timeEntry, error) {
 // readTimes reads the time index file, and adds what x has after it. A segment that is
 // finished has its largest timestamp in the file, so that an empty file means that it has none.
 func (s *segment) readTimes(x *segmentIndex) ([]timeEntry, error) {
-	b, err := readFile(s.fs, s.path(suffixTimeIndex))
+	b, err := vfs.ReadFile(s.fs, s.path(suffixTimeIndex))
 	if err != nil {
 		return nil, err
 	}

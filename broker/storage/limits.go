@@ -67,7 +67,4 @@ const (
 
 	// scanBytes is read at once when a segment is walked through.
 	scanBytes = 64 << 10
-	// smallFileMax bounds what is read of a checkpoint, snapshot or index
-	// file, so that a damaged length cannot take all memory.
-	smallFileMax = 1 << 30
 )

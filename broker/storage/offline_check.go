@@ -232,7 +232,7 @@ func (c *checker) batch(b *batch.Batch, base, next int64) error {
 // indexEntries returns where the index says that batches begin, and what is
 // wrong with it. A segment may have none: it is made again.
 func (c *checker) indexEntries(seg *segment) (at map[int64]uint32, problem string) {
-	content, err := readFile(c.fs, seg.path(suffixIndex))
+	content, err := vfs.ReadFile(c.fs, seg.path(suffixIndex))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ""
 	}
@@ -251,7 +251,7 @@ func (c *checker) indexEntries(seg *segment) (at map[int64]uint32, problem strin
 }
 
 func (c *checker) timeIndex(seg *segment) error {
-	content, err := readFile(c.fs, seg.path(suffixTimeIndex))
+	content, err := vfs.ReadFile(c.fs, seg.path(suffixTimeIndex))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -285,7 +285,7 @@ func (c *checker) smallFiles() error {
 		default:
 			continue
 		}
-		content, err := readFile(c.fs, name)
+		content, err := vfs.ReadFile(c.fs, name)
 		if err != nil {
 			return err
 		}

@@ -178,7 +178,7 @@ func (r *Repair) planCheckpoints(end int64) (start int64, err error) {
 			What: "lower", File: name, Position: -1, Reason: fmt.Sprintf("%s: from %d to %d", id, was, end),
 			do: func() error {
 				offsets[id] = end
-				return writeFile(r.fs, name, formatOffsets(offsets), true)
+				return vfs.WriteFile(r.fs, name, formatOffsets(offsets))
 			},
 		})
 	}

@@ -110,7 +110,7 @@ func TestARepairedLogOpensWithWhatLiesBeforeTheDamage(t *testing.T) {
 		i := random.IntN(len(names))
 		at := random.Int64N(sizes[i])
 		flip(t, mem, names[i], at)
-		before, err := readFile(mem, names[i])
+		before, err := vfs.ReadFile(mem, names[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestARepairedLogOpensWithWhatLiesBeforeTheDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if now, err := readFile(mem, names[i]); err != nil || !bytes.Equal(now, before) {
+		if now, err := vfs.ReadFile(mem, names[i]); err != nil || !bytes.Equal(now, before) {
 			t.Fatalf("a dry run has changed %s: %v", names[i], err)
 		}
 		done, err := RepairLog(mem, "/data/t-0", true)
@@ -179,7 +179,7 @@ func checkCopies(t *testing.T, fsys vfs.FS, r *Repair, name string, damaged []by
 		if step.What != "cut" || step.File != name {
 			continue
 		}
-		kept, err := readFile(fsys, step.Copy)
+		kept, err := vfs.ReadFile(fsys, step.Copy)
 		if err != nil || !bytes.Equal(kept, damaged[step.Position:]) || int64(len(kept)) != step.Bytes {
 			t.Errorf("%s holds %d bytes of %d: %v", step.Copy, len(kept), step.Bytes, err)
 		}
@@ -206,7 +206,7 @@ func TestDamagedSmallFilesAreFound(t *testing.T) {
 	names, _ := logFiles(t, mem, "/data/t-0")
 	first := names[0][:len(names[0])-len(suffixLog)]
 	for _, name := range []string{first + suffixIndex, first + suffixTimeIndex, "/data/t-0/" + fileEpochs} {
-		if err := writeFile(mem, name, []byte("not what it should be"), true); err != nil {
+		if err := vfs.WriteFile(mem, name, []byte("not what it should be")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -160,9 +160,9 @@ func (s *Store) load() error {
 
 func (s *Store) checkFormat() error {
 	name := filepath.Join(s.cfg.Dir, fileFormat)
-	content, err := readFile(s.fs, name)
+	content, err := vfs.ReadFile(s.fs, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return writeFile(s.fs, name, fmt.Appendf(nil, "%d\n", formatVersion), true)
+		return vfs.WriteFile(s.fs, name, fmt.Appendf(nil, "%d\n", formatVersion))
 	}
 	if err != nil {
 		return err
@@ -235,7 +235,7 @@ func (s *Store) openLog(id TopicPartition, in saved, unsettled *unsettledLogs) {
 // readTopicID reads partition.metadata; a log without one has no topic id.
 func (l *Log) readTopicID() error {
 	name := filepath.Join(l.dir, filePartitionMetadata)
-	content, err := readFile(l.store.fs, name)
+	content, err := vfs.ReadFile(l.store.fs, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"github.com/millrace/millrace/internal/vfs"
 )
 
 // due says whether the log's recovery point is to be advanced.
@@ -68,7 +70,7 @@ func (l *Log) persist(flush func() error, list []*segment, snapshots []pendingSn
 		return fmt.Errorf("write leader epochs: %w", err)
 	}
 	for _, s := range snapshots {
-		if err := writeFile(l.store.fs, filepath.Join(l.dir, offsetName(s.offset, suffixSnapshot)), s.content, false); err != nil {
+		if err := vfs.ReplaceFile(l.store.fs, filepath.Join(l.dir, offsetName(s.offset, suffixSnapshot)), s.content); err != nil {
 			return fmt.Errorf("write producer snapshot: %w", err)
 		}
 	}
@@ -104,7 +106,7 @@ func (l *Log) writeEpochs() error {
 	if !l.epochs.dirty.Swap(false) {
 		return nil
 	}
-	err := writeFile(l.store.fs, filepath.Join(l.dir, fileEpochs), formatEpochs(l.epochs.list()), false)
+	err := vfs.ReplaceFile(l.store.fs, filepath.Join(l.dir, fileEpochs), formatEpochs(l.epochs.list()))
 	if err != nil {
 		l.epochs.dirty.Store(true)
 	}

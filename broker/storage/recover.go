@@ -174,7 +174,7 @@ func (r *recovery) begin(base int64) error {
 // loadEpochs reads the leader epochs; those from the recovery point on are
 // found again by scan.
 func (r *recovery) loadEpochs() error {
-	content, err := readFile(r.l.store.fs, filepath.Join(r.l.dir, fileEpochs))
+	content, err := vfs.ReadFile(r.l.store.fs, filepath.Join(r.l.dir, fileEpochs))
 	var entries []epochEntry
 	if err == nil {
 		entries, err = parseEpochs(content)
@@ -288,8 +288,8 @@ func (r *recovery) trust(seg *segment) error {
 			return err
 		}
 		return errors.Join(
-			writeFile(r.l.store.fs, seg.path(suffixIndex), appendOffsetEntries(nil, x.offsets.view()), false),
-			writeFile(r.l.store.fs, seg.path(suffixTimeIndex), appendTimeEntries(nil, x.times.view()), true))
+			vfs.ReplaceFile(r.l.store.fs, seg.path(suffixIndex), appendOffsetEntries(nil, x.offsets.view())),
+			vfs.WriteFile(r.l.store.fs, seg.path(suffixTimeIndex), appendTimeEntries(nil, x.times.view())))
 	}
 	return nil
 }

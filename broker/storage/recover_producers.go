@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/millrace/millrace/broker/batch"
+	"github.com/millrace/millrace/internal/vfs"
 )
 
 // replay follows the producers in the same pass over the batches that checks
@@ -117,7 +118,7 @@ func (r *recovery) loadSnapshot(end int64) (int64, error) {
 		offset := r.snapshots[len(r.snapshots)-1]
 		name := filepath.Join(l.dir, offsetName(offset, suffixSnapshot))
 		if offset <= end {
-			content, err := readFile(l.store.fs, name)
+			content, err := vfs.ReadFile(l.store.fs, name)
 			if err == nil {
 				err = l.producers.restore(content, r.replay.nowMs)
 			}
@@ -160,7 +161,7 @@ func (r *recovery) takeAborted(seg *segment, trusted int64) error {
 	seg.persistedAborted = keep
 	switch {
 	case damaged:
-		return writeFile(seg.fs, seg.path(suffixTxnIndex), appendAbortedTxns(nil, txns[:keep]), true)
+		return vfs.WriteFile(seg.fs, seg.path(suffixTxnIndex), appendAbortedTxns(nil, txns[:keep]))
 	case int64(keep) < found:
 		return seg.extendFile(suffixTxnIndex, nil, int64(keep)*abortedTxnSize)
 	}

@@ -195,7 +195,7 @@ func TestIndexFilesAreSearched(t *testing.T) {
 			name := fmt.Sprintf("/d/%d-%d", n, room)
 			write := func(name string, content []byte) vfs.File {
 				t.Helper()
-				if err := writeFile(mem, name, content, false); err != nil {
+				if err := vfs.ReplaceFile(mem, name, content); err != nil {
 					t.Fatal(err)
 				}
 				f, err := mem.Open(name)
@@ -226,7 +226,7 @@ func TestIndexFilesAreSearched(t *testing.T) {
 	if _, _, err := floorInFile(f, 5000, 2990); err == nil {
 		t.Error("a search beyond the end of the file finds something")
 	}
-	if err := writeFile(mem, "/d/back", appendTimeEntries(nil, []timeEntry{{5, 1}, {4, 2}}), false); err != nil {
+	if err := vfs.ReplaceFile(mem, "/d/back", appendTimeEntries(nil, []timeEntry{{5, 1}, {4, 2}})); err != nil {
 		t.Fatal(err)
 	}
 	if f, err = mem.Open("/d/back"); err != nil {

@@ -58,7 +58,7 @@ func (l *Log) adopt(topicID [16]byte) error {
 		return fmt.Errorf("%w: %s", ErrTopicID, l.id)
 	}
 	name := filepath.Join(l.dir, filePartitionMetadata)
-	if err := writeFile(l.store.fs, name, formatPartitionMetadata(topicID), true); err != nil {
+	if err := vfs.WriteFile(l.store.fs, name, formatPartitionMetadata(topicID)); err != nil {
 		return err
 	}
 	l.topicID = topicID
@@ -205,7 +205,7 @@ func (s *Store) Close() error {
 	}
 	if clean {
 		marker := filepath.Join(s.cfg.Dir, fileCleanShutdown)
-		errs = errors.Join(errs, writeFile(s.fs, marker, []byte(`{"version":0,"brokerEpoch":-1}`), true))
+		errs = errors.Join(errs, vfs.WriteFile(s.fs, marker, []byte(`{"version":0,"brokerEpoch":-1}`)))
 	}
 	s.metrics.unregister()
 	return errors.Join(errs, s.handles.closeAll(), s.lock.Close())

@@ -202,7 +202,7 @@ func (l *Log) loadAborted(seg *segment) ([]abortedTxn, error) {
 
 // replaceAborted writes a transaction index anew.
 func (l *Log) replaceAborted(seg *segment, txns []abortedTxn) error {
-	if err := writeFile(seg.fs, seg.path(suffixTxnIndex), appendAbortedTxns(nil, txns), true); err != nil {
+	if err := vfs.WriteFile(seg.fs, seg.path(suffixTxnIndex), appendAbortedTxns(nil, txns)); err != nil {
 		return err
 	}
 	seg.abortedTxns.Store(int64(len(txns)))
@@ -248,7 +248,7 @@ func (l *Log) producersBefore(offset int64) (*producers, int64, error) {
 		if at > offset {
 			continue
 		}
-		content, err := readFile(l.store.fs, filepath.Join(l.dir, offsetName(at, suffixSnapshot)))
+		content, err := vfs.ReadFile(l.store.fs, filepath.Join(l.dir, offsetName(at, suffixSnapshot)))
 		if err == nil && p.restore(content, 0) == nil {
 			return p, at, nil
 		}
@@ -269,7 +269,7 @@ func (s *segment) readAborted() ([]abortedTxn, error) {
 	var content []byte
 	err := s.goneError()
 	if !s.gone {
-		content, err = readFile(s.fs, name)
+		content, err = vfs.ReadFile(s.fs, name)
 	}
 	s.openMu.Unlock()
 	if err != nil {

@@ -142,7 +142,7 @@ func TestDamagedTransactionIndexes(t *testing.T) {
 				clock := newTestClock()
 				mem := vfs.NewMem(clock.Now)
 				names, want := abortedLog(t, mem, clock)
-				good, err := readFile(mem, names[damaged])
+				good, err := vfs.ReadFile(mem, names[damaged])
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -184,7 +184,7 @@ func TestDamagedTransactionIndexes(t *testing.T) {
 					t.Errorf("clean %v, segment %d, %s: %v, want %v", clean, damaged, kind, got, want)
 				}
 				mustClose(t, s)
-				if again, err := readFile(mem, names[damaged]); err != nil || !bytes.Equal(again, good) {
+				if again, err := vfs.ReadFile(mem, names[damaged]); err != nil || !bytes.Equal(again, good) {
 					t.Errorf("clean %v, segment %d, %s: the file is %x, %v, want %x", clean, damaged, kind, again, err, good)
 				}
 			}
@@ -331,7 +331,7 @@ func FuzzTransactionIndex(f *testing.F) {
 		clock := newTestClock()
 		mem := vfs.NewMem(clock.Now)
 		names, _ := abortedLog(t, mem, clock)
-		if err := writeFile(mem, names[1], content, true); err != nil {
+		if err := vfs.WriteFile(mem, names[1], content); err != nil {
 			t.Fatal(err)
 		}
 		if !clean {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 )
 
@@ -36,6 +37,15 @@ func ReadFile(fsys FS, name string) (_ []byte, err error) {
 // WriteFile replaces a file as a whole: after a crash there is the old or the
 // new content. It is durable on return.
 func WriteFile(fsys FS, name string, content []byte) error {
+	if err := ReplaceFile(fsys, name, content); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(name))
+}
+
+// ReplaceFile is WriteFile, but the new content is durable only after the
+// directory is synced.
+func ReplaceFile(fsys FS, name string, content []byte) error {
 	tmp := name + ".tmp"
 	f, err := fsys.Create(tmp)
 	if err != nil {
@@ -45,10 +55,10 @@ func WriteFile(fsys FS, name string, content []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
+		if removeErr := fsys.Remove(tmp); !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
 		return err
 	}
-	if err := fsys.Rename(tmp, name); err != nil {
-		return err
-	}
-	return fsys.SyncDir(filepath.Dir(name))
+	return fsys.Rename(tmp, name)
 }
