@@ -117,9 +117,7 @@ func (o *ExportOptions) recoverLogs() error {
 		}
 	}
 	if len(errs) > 0 {
-		// Closing says the same again.
-		_ = store.Close()
-		return errors.Join(errs...)
+		return errors.Join(append(errs, store.Close())...)
 	}
 	return store.Close()
 }

@@ -320,6 +320,7 @@ func TestMoveFromApacheKafkaAndBack(t *testing.T) {
 	before.compare(t, viewCluster(t, n.Addr()))
 
 	fillCluster(t, n.Addr(), "2")
+	createTopic(t, n, "move.empty", 2, nil) // Kafka wants index files of a log without records too
 	after := viewCluster(t, n.Addr())
 	n.stop()
 	if err := os.RemoveAll(kafka.LogDir); err != nil {

@@ -3,6 +3,7 @@ package kafkadir
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -222,4 +223,38 @@ func FuzzSource(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSegmentsWithoutRecordsGetIndexes: Kafka takes a segment without index files
+// for damaged, also an empty one. Of one with records it makes them again.
+func TestSegmentsWithoutRecordsGetIndexes(t *testing.T) {
+	const empty, full, whole = "00000000000000000000", "00000000000000000005", "00000000000000000009"
+	for _, mode := range []Mode{Copy, Link, Move} {
+		d := newDir(t)
+		d.write("t-0/"+empty+".log", nil)
+		d.write("t-0/"+full+".log", []byte("records"))
+		d.write("t-0/"+whole+".log", nil)
+		d.write("t-0/"+whole+".index", []byte("entries!"))
+		r := &Replica{Topic: "t", Path: "/k/t-0", Files: []File{
+			{Name: empty + ".log", As: empty + ".log"}, {Name: full + ".log", As: full + ".log", Bytes: 7},
+			{Name: whole + ".log", As: whole + ".log"}, {Name: whole + ".index", As: whole + ".index", Bytes: 8},
+		}}
+		to := &Transfer{FS: d.fs, Mode: mode, LogDir: "/to"}
+		d.check(to.Run(t.Context(), []*Replica{r}))
+		sizes := map[string]int64{}
+		entries, err := d.fs.Crash(vfs.CrashDrop, nil).ReadDir("/to/t-0")
+		d.check(err)
+		for _, e := range entries {
+			info, err := e.Info()
+			d.check(err)
+			sizes[e.Name()] = info.Size()
+		}
+		want := map[string]int64{
+			empty + ".log": 0, empty + ".index": 0, empty + ".timeindex": 0, full + ".log": 7,
+			whole + ".log": 0, whole + ".index": 8, whole + ".timeindex": 0,
+		}
+		if !maps.Equal(sizes, want) {
+			t.Errorf("%s: files %v, want %v", mode, sizes, want)
+		}
+	}
 }

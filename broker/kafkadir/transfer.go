@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/millrace/millrace/internal/vfs"
@@ -82,6 +83,9 @@ func (t *Transfer) replica(r *Replica) error {
 	} else {
 		err = t.copyAll(r, staged)
 	}
+	if err == nil {
+		err = t.emptyIndexes(r, staged)
+	}
 	if err != nil {
 		return err
 	}
@@ -89,6 +93,34 @@ func (t *Transfer) replica(r *Replica) error {
 		return err
 	}
 	return t.FS.Rename(staged, target)
+}
+
+// emptyIndexes makes the index files of segments without records that have none. Kafka
+// takes a segment without them for damaged, says so in its log and makes them again.
+func (t *Transfer) emptyIndexes(r *Replica, dir string) error {
+	there := map[string]bool{}
+	for _, f := range r.Files {
+		there[f.As] = true
+	}
+	for _, f := range r.Files {
+		segment, ok := strings.CutSuffix(f.As, ".log")
+		if !ok || f.Bytes > 0 {
+			continue
+		}
+		for _, suffix := range []string{".index", ".timeindex"} {
+			if there[segment+suffix] {
+				continue
+			}
+			file, err := t.FS.Create(filepath.Join(dir, segment+suffix))
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(file.Sync(), file.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (t *Transfer) copyAll(r *Replica, staged string) error {
