@@ -83,7 +83,7 @@ func startJavaConsumer(t *testing.T, n *node, name, protocol string, read *readO
 		"--bootstrap-server", n.addr, "--topic", "shared", "--group-id", "java", "--group-protocol", protocol, "--reset-policy", "earliest", "--consumer.config", conf,
 	}, args...)
 	if protocol == "classic" {
-		args = append(args, "--session-timeout", "10000")
+		args = append(args, "--session-timeout", "60000")
 	}
 	c := &javaConsumer{t: t, name: name, cmd: peers.KafkaProgram(t, verifiableConsumer, args...), ended: make(chan struct{}), owns: map[int32]bool{}, read: read}
 	out, err := c.cmd.StdoutPipe()

@@ -95,6 +95,11 @@ func (n *node) createTopic(name string, partitions int32) {
 	if err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
 		n.t.Fatal(err)
 	}
+	// Apache Kafka answers before the topic can be seen.
+	eventuallyWithin(n.t, time.Minute, "topic "+name+" is there", func() bool {
+		topics, err := admin.DescribeTopics([]string{name})
+		return err == nil && len(topics) == 1 && topics[0].Err == sarama.ErrNoError && len(topics[0].Partitions) == int(partitions)
+	})
 }
 
 // lines is a log that several goroutines write.

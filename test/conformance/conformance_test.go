@@ -185,6 +185,28 @@ func TestProblems(t *testing.T) {
 
 var rewrite = flag.Bool("rewrite", false, "write the results that there are into the page")
 
+// TestCells: what a cell says.
+func TestCells(t *testing.T) {
+	v := verdicts{
+		ours:  map[string]outcome{"s a": passed, "s b": passed, "s c": failed, "s d": passed},
+		kafka: map[string]outcome{"s a": passed, "s b": passed, "s c": passed, "s d": failed},
+	}
+	for want, tests := range map[string][]string{
+		"2": {"s a", "s b"}, "1 of 2, Kafka 2 of 2": {"s a", "s c"}, "1 of 1, Kafka 0 of 1": {"s d"},
+	} {
+		if got := v.cell(evidence{tests: tests}); got != want {
+			t.Errorf("%v: %q, want %q", tests, got, want)
+		}
+	}
+	delete(v.kafka, "s b")
+	if got := v.cell(evidence{tests: []string{"s a", "s b"}}); got != "2 (1 ran with Kafka)" {
+		t.Errorf("%q", got)
+	}
+	if all, err := parseEvidence("a | no such feature | s x"); err == nil {
+		t.Errorf("evidence %v", all)
+	}
+}
+
 // TestPageIsCurrent: the page says what the results say.
 func TestPageIsCurrent(t *testing.T) {
 	if *rewrite {
@@ -210,6 +232,19 @@ func TestPageIsCurrent(t *testing.T) {
 	for _, r := range reports {
 		for _, problem := range r.problems() {
 			t.Error(problem)
+		}
+	}
+	all, err := parseEvidence(featuresFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A cell stands for what this broker does: what fails is not hidden in a number.
+	v := verdictsOf(reports)
+	for _, e := range all {
+		for _, test := range e.tests {
+			if v.ours[test] != passed {
+				t.Errorf("%s, %s: %q has the result %q", e.client, e.feature, test, v.ours[test])
+			}
 		}
 	}
 }

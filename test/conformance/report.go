@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,9 +81,7 @@ func savedReports() ([]report, error) {
 // knownDifferences gives the reason for each test that passes with Apache Kafka
 // and not here, by the first word of its project and its name.
 func knownDifferences() map[string]string {
-	return map[string]string{
-		"librdkafka 0081": "it sets sasl.kerberos.min.time.before.relogin of a broker, which is refused: there is no Kerberos here",
-	}
+	return map[string]string{}
 }
 
 func (r report) key(test string) string { return strings.Fields(r.Project)[0] + " " + test }
@@ -149,7 +148,11 @@ func writePage(path string) error {
 
 // generated is the part of the page that the run writes.
 func generated(reports []report) (string, error) {
-	return pageBegin + "\n" + table(reports) + pageEnd, nil
+	features, err := featureTables(reports)
+	if err != nil {
+		return "", err
+	}
+	return pageBegin + "\n" + table(reports) + "\n" + features + pageEnd, nil
 }
 
 func table(reports []report) string {
@@ -176,7 +179,7 @@ func table(reports []report) string {
 			case r.Kafka[test] != passed:
 				reason = "not of this broker's making"
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), r.Kafka[test], r.Ours[test], reason)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), cmp.Or(r.Kafka[test], "not run"), r.Ours[test], reason)
 		}
 	}
 	rows = 0
