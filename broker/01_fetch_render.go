@@ -30,13 +30,12 @@ func (t *fetchTask) render(w *wire.ResponseWriter) error {
 func (t *fetchTask) throttle(w *wire.ResponseWriter) {
 	total := int64(0)
 	for i := range t.parts {
-		total += int64(len(t.parts[i].result.Data))
+		total += t.parts[i].result.Size()
 	}
 	if t.request.ThrottleMillis() == 0 && (total == 0 || t.node.quotas.fetched(t.request, total)) {
 		return
 	}
-	t.release()
-	w.Adjust(-total)
+	t.giveBack(w)
 	t.emptied = true
 }
 
@@ -160,8 +159,7 @@ func (t *fetchTask) read(w *wire.ResponseWriter) (enough bool, err error) {
 		left = max(left-size, 0)
 	}
 	if !decided && total < t.minBytes {
-		t.release()
-		w.Adjust(-total)
+		t.giveBack(w)
 		return false, nil
 	}
 	return true, nil
@@ -173,6 +171,12 @@ func (t *fetchTask) readPart(w *wire.ResponseWriter, p *fetchPart, first bool, l
 	if p.limit(t.isolation) <= p.offset || want < 0 {
 		want = 0
 	}
+	o := storage.ReadOptions{Isolation: t.isolation, MinOneBatch: first}
+	if want > 0 && w.SendsFiles() {
+		if p.result, p.hasResult = p.log.ReadInFile(p.offset, int(want), o); p.hasResult {
+			return p.result.Size(), nil
+		}
+	}
 	switch {
 	case want == 0:
 	case first && !w.Reserve(want):
@@ -180,11 +184,19 @@ func (t *fetchTask) readPart(w *wire.ResponseWriter, p *fetchPart, first bool, l
 	case !first && !w.TryReserve(want):
 		want = 0
 	}
-	p.result, p.err = p.log.Read(p.offset, int(want), storage.ReadOptions{Isolation: t.isolation, MinOneBatch: first})
+	p.result, p.err = p.log.Read(p.offset, int(want), o)
 	p.hasResult = p.err == nil
 	size := int64(len(p.result.Data))
 	w.Adjust(size - want)
 	return size, nil
+}
+
+// giveBack drops what was read together with its reservation.
+func (t *fetchTask) giveBack(w *wire.ResponseWriter) {
+	for i := range t.parts {
+		w.Adjust(-int64(len(t.parts[i].result.Data)))
+	}
+	t.release()
 }
 
 // release drops what was read.
@@ -276,9 +288,12 @@ func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bo
 		if v >= 11 {
 			b = binary.BigEndian.AppendUint32(b, 0xffffffff) // no preferred replica
 		}
-		return wire.AppendArrayLen(b, len(p.result.Data), flexible)
+		return wire.AppendArrayLen(b, int(p.result.Size()), flexible)
 	})
-	if p.hasResult {
+	switch {
+	case p.result.File.File != nil:
+		w.AppendFile(p.result.File.File, p.result.File.At, p.result.File.Size)
+	case p.hasResult:
 		w.AppendData(p.result.Data)
 	}
 	w.Append(func(b []byte) []byte {

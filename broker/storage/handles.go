@@ -26,6 +26,8 @@ type handle struct {
 	index atomic.Pointer[[]offsetEntry]
 	// aborted is the segment's transaction index, nil while it is not loaded.
 	aborted atomic.Pointer[[]abortedTxn]
+	// cursors are where readers of long runs go on.
+	cursors spanCursors
 	// slot is the handle's place in the cache; protected by the cache's lock.
 	slot int
 }
@@ -67,6 +69,20 @@ func (h *handle) release() error {
 	}
 	return h.file.Close()
 }
+
+// ReadAt implements [SpanFile].
+func (h *handle) ReadAt(b []byte, at int64) (int, error) { return h.file.ReadAt(b, at) }
+
+// SyscallConn implements [SpanFile], for files of the operating system.
+func (h *handle) SyscallConn() (syscall.RawConn, error) {
+	if f, ok := h.file.(syscall.Conn); ok {
+		return f.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
+
+// SendFailed implements [SpanFile].
+func (h *handle) SendFailed() { h.seg.checked.forget() }
 
 // handleCache bounds the open segment files of a store, those that are written
 // and those that are only read. The eviction order is that of a clock, which

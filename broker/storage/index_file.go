@@ -28,6 +28,12 @@ var errIndexDamaged = errors.New("index does not fit the log")
 // relative, and the last of these. Entries of zeros after the first are the room that
 // Kafka leaves at the end of a file.
 func floorInFile(f io.ReaderAt, n int, relative int64) (count int, last offsetEntry, err error) {
+	return lastInFile(f, n, func(e offsetEntry) bool { return int64(e.relative) > relative })
+}
+
+// lastInFile returns how many of the first n entries of an index file come before those
+// that are beyond what is looked for, and the last of them.
+func lastInFile(f io.ReaderAt, n int, beyond func(offsetEntry) bool) (count int, last offsetEntry, err error) {
 	var buf [searchBlock * offsetEntrySize]byte
 	at := func(i, m int) []byte {
 		b := buf[:m*offsetEntrySize]
@@ -39,7 +45,7 @@ func floorInFile(f io.ReaderAt, n int, relative int64) (count int, last offsetEn
 	}
 	after := func(i int, b []byte) bool {
 		e := decodeOffsetEntry(b)
-		return int64(e.relative) > relative || i > 0 && e == offsetEntry{}
+		return beyond(e) || i > 0 && e == offsetEntry{}
 	}
 	low, high := 0, n
 	for high-low > searchBlock && err == nil {

@@ -65,6 +65,13 @@ const (
 	// batch may be larger.
 	readBytesMax = 8 << 20
 
+	// spanBytesMin is the smallest run of batches that is worth sending from its file.
+	spanBytesMin = 64 << 10
+	// spanWindowBytes is read at once to look at headers, and spanStepsMax bounds
+	// the headers that are looked at for one span.
+	spanWindowBytes = 4 << 10
+	spanStepsMax    = 1024
+
 	// scanBytes is read at once when a segment is walked through.
 	scanBytes = 64 << 10
 )

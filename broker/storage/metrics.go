@@ -10,20 +10,20 @@ import (
 type metrics struct {
 	registerer prometheus.Registerer
 
-	appendedBytes, appendedBatches, duplicates prometheus.Counter
-	readBytesTail, readBytesDisk               prometheus.Counter
-	flushSeconds, flushLogs                    prometheus.Histogram
-	tailBytes, openFiles, logs, offlineLogs    prometheus.Gauge
-	tornTails, corruptions, noDescriptors      prometheus.Counter
-	diskFreeBytes, diskReserveBytes            prometheus.Gauge
-	writesRefused                              prometheus.Gauge
-	refusedAppends                             prometheus.Counter
-	cleanReadBytes, cleanWrittenBytes          prometheus.Counter
-	cleanRuns                                  prometheus.Counter
-	cleanSeconds, cleanLast, cleanRatio        prometheus.Gauge
-	uncleanableLogs, uncleanableBytes          prometheus.Gauge
-	deletedSegments, deletedBytes              prometheus.Counter
-	recoverySeconds, cleanStart                prometheus.Gauge
+	appendedBytes, appendedBatches, duplicates  prometheus.Counter
+	readBytesTail, readBytesDisk, readBytesFile prometheus.Counter
+	flushSeconds, flushLogs                     prometheus.Histogram
+	tailBytes, openFiles, logs, offlineLogs     prometheus.Gauge
+	tornTails, corruptions, noDescriptors       prometheus.Counter
+	diskFreeBytes, diskReserveBytes             prometheus.Gauge
+	writesRefused                               prometheus.Gauge
+	refusedAppends                              prometheus.Counter
+	cleanReadBytes, cleanWrittenBytes           prometheus.Counter
+	cleanRuns                                   prometheus.Counter
+	cleanSeconds, cleanLast, cleanRatio         prometheus.Gauge
+	uncleanableLogs, uncleanableBytes           prometheus.Gauge
+	deletedSegments, deletedBytes               prometheus.Counter
+	recoverySeconds, cleanStart                 prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -42,7 +42,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		appendedBatches:  counter("appended_batches_total", "Record batches written."),
 		duplicates:       counter("duplicate_batches_total", "Batches that an idempotent producer repeated."),
 		readBytesTail:    counter("read_tail_bytes_total", "Bytes read from the tail buffers in memory."),
-		readBytesDisk:    counter("read_disk_bytes_total", "Bytes read from segment files."),
+		readBytesDisk:    counter("read_disk_bytes_total", "Bytes read from segment files into memory."),
+		readBytesFile:    counter("read_file_bytes_total", "Bytes of segment files that were handed on without reading them."),
 		flushSeconds:     histogram("flush_seconds", "Time of one group commit.", prometheus.ExponentialBuckets(0.0001, 2, 16)),
 		flushLogs:        histogram("flush_logs", "Logs forced to disk by one group commit.", prometheus.ExponentialBuckets(1, 2, 12)),
 		tailBytes:        gauge("tail_bytes", "Memory that holds the newest batches."),
@@ -77,7 +78,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.appendedBytes, m.appendedBatches, m.duplicates, m.readBytesTail, m.readBytesDisk,
+		m.appendedBytes, m.appendedBatches, m.duplicates, m.readBytesTail, m.readBytesDisk, m.readBytesFile,
 		m.flushSeconds, m.flushLogs, m.tailBytes, m.openFiles, m.logs, m.offlineLogs, m.tornTails, m.corruptions, m.noDescriptors,
 		m.diskFreeBytes, m.diskReserveBytes, m.writesRefused, m.refusedAppends,
 		m.cleanReadBytes, m.cleanWrittenBytes, m.cleanRuns, m.cleanSeconds, m.cleanLast, m.cleanRatio, m.uncleanableLogs, m.uncleanableBytes,
@@ -115,12 +116,24 @@ func (m *metrics) appended(bytes, batches int) {
 	m.appendedBatches.Add(float64(batches))
 }
 
-func (m *metrics) read(bytes int, fromTail bool) {
-	if fromTail {
+// readSource says where what was read came from.
+type readSource int
+
+const (
+	fromTail readSource = iota
+	fromDisk
+	fromFile
+)
+
+func (m *metrics) read(bytes int, from readSource) {
+	switch from {
+	case fromTail:
 		m.readBytesTail.Add(float64(bytes))
-		return
+	case fromDisk:
+		m.readBytesDisk.Add(float64(bytes))
+	case fromFile:
+		m.readBytesFile.Add(float64(bytes))
 	}
-	m.readBytesDisk.Add(float64(bytes))
 }
 
 func (m *metrics) flushRound(logs int, took time.Duration) {

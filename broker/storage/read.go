@@ -39,8 +39,10 @@ type ReadResult struct {
 	// offset and may begin before it. It is empty at the high watermark. It
 	// must not be written to and is valid until Release.
 	Data []byte
-	// NextOffset is the offset after the last batch in Data; the wanted offset
-	// when Data is empty.
+	// File holds the batches instead of Data in a result of ReadInFile.
+	File FileSpan
+	// NextOffset is the offset after the last batch; the wanted offset when there
+	// is none.
 	NextOffset int64
 	// HighWatermark, LastStableOffset and LogStartOffset at the time of the read.
 	HighWatermark, LastStableOffset, LogStartOffset int64
@@ -49,14 +51,34 @@ type ReadResult struct {
 	Aborted []AbortedTransaction
 
 	buffer *buffers.Buffer
+	log    *Log // that File is pinned by
 }
 
-// Release gives the memory of Data back; Data must not be used any more. A
-// result that is never released is left to the garbage collector.
+// Size is the number of bytes of the batches.
+func (r *ReadResult) Size() int64 { return int64(len(r.Data)) + r.File.Size }
+
+// limit is the offset that a read ends before.
+func (r *ReadResult) limit(o ReadOptions) int64 {
+	limit := r.HighWatermark
+	if o.Isolation == ReadCommitted {
+		limit = r.LastStableOffset
+	}
+	if o.MaxOffset > 0 {
+		limit = min(limit, o.MaxOffset)
+	}
+	return limit
+}
+
+// Release gives the memory of Data back and lets go of File; neither must be used any more. A
+// result of Read that is never released is left to the garbage collector.
 func (r *ReadResult) Release() {
 	if r.buffer != nil {
 		r.buffer.Release()
 		r.buffer, r.Data = nil, nil
+	}
+	if r.log != nil {
+		r.log.unpin(r.File.handle)
+		r.log, r.File = nil, FileSpan{}
 	}
 }
 
@@ -76,13 +98,7 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 	if end := l.end.Load(); startOffset < res.LogStartOffset || startOffset > end {
 		return res, fmt.Errorf("%w: %d is not within %d to %d", ErrOffsetOutOfRange, startOffset, res.LogStartOffset, end)
 	}
-	limit := hw
-	if o.Isolation == ReadCommitted {
-		limit = res.LastStableOffset
-	}
-	if o.MaxOffset > 0 {
-		limit = min(limit, o.MaxOffset)
-	}
+	limit := res.limit(o)
 	if startOffset >= limit {
 		l.tail.follow(l.store.nowMs())
 		return res, nil
@@ -120,10 +136,12 @@ func (l *Log) Read(startOffset int64, maxBytes int, o ReadOptions) (ReadResult, 
 			return l.Read(startOffset, maxBytes, o)
 		}
 	}
+	source := fromDisk
 	if hit {
+		source = fromTail
 		l.tail.follow(l.store.nowMs())
 	}
-	l.store.metrics.read(len(span.data), hit)
+	l.store.metrics.read(len(span.data), source)
 	l.traffic.read.Add(int64(len(span.data)))
 	res.Data, res.NextOffset, res.buffer = span.data, span.next, span.buffer
 	return res, nil
@@ -181,8 +199,8 @@ func (l *Log) readSegments(list []*segment, start, limit int64, bytesMax int, mi
 // gaps, ends before the next one begins.
 var errEndsEarly = fmt.Errorf("%w: the segment ends before the next one begins", batch.ErrShort)
 
-// readSlack is read beyond the wanted bytes, because the index leads to some
-// place before the wanted batch.
+// readSlack is read beyond the wanted bytes, so that the header of the batch after
+// them is there, or a small one whole.
 const readSlack = 8 << 10
 
 // readSegment reads from one segment. found is false when all its batches lie
@@ -198,7 +216,7 @@ func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne
 		return readSpan{}, false, err
 	}
 	size := seg.size.Load()
-	at, err := seg.position(h, &l.store.handles, start)
+	at, err := l.nearest(seg, h, start, limit)
 	if err != nil {
 		return readSpan{}, false, err
 	}
@@ -214,6 +232,9 @@ func (l *Log) readSegment(seg *segment, start, limit int64, bytesMax int, minOne
 		w := walk(b, start, limit, bytesMax, minOne)
 		if w.next > 0 {
 			span, err := l.checked(seg, at, b, w)
+			if err == nil {
+				h.cursors.keep(span.next, at+int64(w.from+len(span.data)))
+			}
 			span.buffer = buf
 			return span, true, err
 		}
@@ -251,6 +272,7 @@ func (l *Log) checked(seg *segment, at int64, b []byte, w walkResult) (readSpan,
 		span.next = p.LastOffset() + 1
 	}
 	span.data = b[w.from:to:to]
+	seg.checked.read(at+int64(w.from), at+int64(to))
 	return span, nil
 }
 

@@ -47,6 +47,7 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 	})
 	seg.size.Store(position)
 	seg.synced.Store(position)
+	seg.checked.appends(position)
 	if err == nil {
 		return next, nil, r.setCreated(seg, f)
 	}

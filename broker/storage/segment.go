@@ -42,7 +42,8 @@ type segment struct {
 	renamed atomic.Pointer[string]
 	gone    bool // the files were removed; protected by openMu
 
-	times segmentTimes
+	times   segmentTimes
+	checked checkedParts
 
 	// abortedTxns counts the entries of the transaction index; abortedChecked says
 	// that those in its file were found to be good.
@@ -112,6 +113,7 @@ func (s *segment) create(c *handleCache) error {
 		return err
 	}
 	s.times.known = true
+	s.checked.appends(0)
 	s.index.Store(newSegmentIndex())
 	return s.keep(newHandle(f, s), c)
 }

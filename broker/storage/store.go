@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/internal/vfs"
@@ -33,6 +34,8 @@ type Store struct {
 	cleaner   cleaner
 	handles   handleCache
 	tails     tailCache
+	// pinned counts the files that results of ReadInFile hold open.
+	pinned atomic.Int64
 
 	// createMu serialises creation, deletion and closing of logs.
 	createMu sync.Mutex
@@ -128,6 +131,13 @@ func (l *Log) closeFiles() error {
 
 // closeSegment closes a segment's descriptor, if it has one.
 func (s *Store) closeSegment(seg *segment) error { return s.handles.drop(seg) }
+
+// released takes note of a file that could not be closed after reading, which loses nothing.
+func (s *Store) released(err error) {
+	if err != nil {
+		s.log.Debug("close segment failed", "error", err)
+	}
+}
 
 func (s *Store) nowMs() int64 { return s.cfg.Clock().UnixMilli() }
 

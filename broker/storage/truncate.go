@@ -154,6 +154,7 @@ func (l *Log) dropAfter(list []*segment, i int, position, end int64) error {
 		return errors.Join(err, f.Close())
 	}
 	seg.index.Store(x)
+	seg.checked.appends(position)
 	if err := seg.keep(newHandle(f, seg), &l.store.handles); err != nil {
 		return err
 	}

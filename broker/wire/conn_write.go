@@ -157,16 +157,10 @@ func (c *Conn) abandonQueue() {
 	}
 }
 
-// write sends the buffers of responses that are bytes long together.
-func (c *Conn) write(out net.Buffers, bytes int) error {
-	if err := c.nc.SetWriteDeadline(time.Now().Add(transferTime(bytes, responseRateBytesMin))); err != nil {
-		return err
-	}
-	if err := c.writeBuffers(out); err != nil {
-		return writeError(err)
-	}
+// startWrite gives responses that are bytes long together the time that they may take.
+func (c *Conn) startWrite(bytes int) error {
 	c.server.metrics.bytesOut.Add(float64(bytes))
-	return nil
+	return c.nc.SetWriteDeadline(time.Now().Add(transferTime(bytes, responseRateBytesMin)))
 }
 
 func (c *Conn) writeBuffers(out net.Buffers) error {
@@ -183,7 +177,7 @@ func writeError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: response not taken", ErrSlow)
 	}
-	if errors.Is(err, ErrSlow) {
+	if errors.Is(err, ErrSlow) || errors.Is(err, errFile) {
 		return err
 	}
 	return net.ErrClosed

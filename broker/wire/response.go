@@ -18,15 +18,17 @@ type ResponseWriter struct {
 	begun    int // start of the current response in buf
 	external int // bytes of data since then
 	bytes    int // bytes of all gathered responses
+	files    int // pieces of the gathered responses that are parts of files
 	closers  []func()
 	reserved int64
 	out      net.Buffers
 }
 
-// piece is a stretch of encoded bytes up to end, followed by data.
+// piece is a stretch of encoded bytes up to end, followed by data or by part of a file.
 type piece struct {
 	end  int
 	data []byte
+	file fileRange
 }
 
 // begin starts a response: length, correlation id and, in the newer header,
@@ -67,6 +69,21 @@ func (w *ResponseWriter) AppendData(data []byte) {
 	}
 	w.pieces = append(w.pieces, piece{end: len(w.buf), data: data})
 	w.external += len(data)
+}
+
+// SendsFiles reports whether AppendFile may be used: not where data is encrypted.
+func (w *ResponseWriter) SendsFiles() bool {
+	_, ok := w.conn.nc.(*net.TCPConn)
+	return ok && w.conn.transport == nil
+}
+
+// AppendFile puts size bytes of a file from at on into the response. They go to the
+// socket without passing through the process. The file must stay open, and those bytes as they are,
+// until what was given to OnWritten is called.
+func (w *ResponseWriter) AppendFile(f File, at, size int64) {
+	w.pieces = append(w.pieces, piece{end: len(w.buf), file: fileRange{f, at, size}})
+	w.external += int(size)
+	w.files++
 }
 
 // OnWritten calls fn when the response has been written or the connection is closed.
@@ -143,20 +160,43 @@ func (w *ResponseWriter) flush() error {
 		w.reset()
 		return nil
 	}
+	err := w.conn.startWrite(w.bytes)
+	if err == nil {
+		err = w.writePieces()
+	}
+	w.reset()
+	if err != nil {
+		return writeError(err)
+	}
+	return nil
+}
+
+// writePieces writes what lies in memory with as few calls as there are files in between.
+func (w *ResponseWriter) writePieces() error {
 	out, from := w.out[:0], 0
 	for _, p := range w.pieces {
 		if p.end > from {
 			out = append(out, w.buf[from:p.end])
 		}
-		out, from = append(out, p.data), p.end
+		from = p.end
+		if p.file.file == nil {
+			out = append(out, p.data)
+			continue
+		}
+		w.out = out
+		if err := sendMore(w.conn.nc.(*net.TCPConn), out); err != nil {
+			return err
+		}
+		if err := sendFile(w.conn.nc.(*net.TCPConn), p.file); err != nil {
+			return err
+		}
+		out = out[:0]
 	}
 	if len(w.buf) > from {
 		out = append(out, w.buf[from:])
 	}
 	w.out = out // WriteTo consumes its own copy of the slice
-	err := w.conn.write(out, w.bytes)
-	w.reset()
-	return err
+	return w.conn.writeBuffers(out)
 }
 
 func (w *ResponseWriter) reset() {
@@ -174,5 +214,5 @@ func (w *ResponseWriter) reset() {
 	if cap(w.buf) > 2*writeBatchBytes {
 		w.buf = nil
 	}
-	w.buf, w.bytes, w.external, w.begun = w.buf[:0], 0, 0, 0
+	w.buf, w.bytes, w.external, w.begun, w.files = w.buf[:0], 0, 0, 0, 0
 }
