@@ -19,6 +19,8 @@ const (
 type target struct {
 	name, bootstrap string
 	pid             func() int
+	dir             string // where its partitions are, at some depth
+	stop            func()
 }
 
 // brokerLoad drives both brokers with Apache Kafka's own load programs.
@@ -33,7 +35,7 @@ func brokerLoad(t testing.TB, binary string) *table {
 	}
 	for round := range rounds {
 		for _, s := range targets {
-			load(t, tab, s, fmt.Sprintf("load-%d", round))
+			load(t, tab, s, fmt.Sprintf("load-%d", round), loadRecords)
 		}
 	}
 	for _, s := range targets {
@@ -44,24 +46,25 @@ func brokerLoad(t testing.TB, binary string) *table {
 
 func millraceBroker(t testing.TB, binary, durability string) target {
 	p := run(t, binary, fmt.Sprintf("broker: {durability: %s}\n", durability), "broker")
-	return target{"Millrace " + durability, p.Broker, p.Pid}
+	return target{"Millrace " + durability, p.Broker, p.Pid, p.Dir, p.Kill}
 }
 
 func kafkaBroker(t testing.TB) target {
 	k := peers.Kafka(t, peers.KafkaJVM(serverJVM()...))
-	return target{"Apache Kafka", k.Bootstrap, k.Pid}
+	return target{"Apache Kafka", k.Bootstrap, k.Pid, k.LogDir, k.Kill}
 }
 
-func load(t testing.TB, tab *table, s target, topic string) {
+// load produces and consumes records with Apache Kafka's own programs.
+func load(t testing.TB, tab *table, s target, topic string, records int) {
 	t.Helper()
 	if _, err := peers.KafkaTool(t, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", s.bootstrap,
 		"--create", "--topic", topic, "--partitions", strconv.Itoa(loadPartitions), "--replication-factor", "1"); err != nil {
 		t.Fatal(err)
 	}
-	gib := float64(loadRecords) * loadRecordSize / (1 << 30)
+	gib := float64(records) * loadRecordSize / (1 << 30)
 	before := used(t, s.pid()).cpuSeconds
 	out, err := peers.KafkaTool(t, "org.apache.kafka.tools.ProducerPerformance", "--topic", topic,
-		"--num-records", strconv.Itoa(loadRecords), "--record-size", strconv.Itoa(loadRecordSize), "--throughput", "-1",
+		"--num-records", strconv.Itoa(records), "--record-size", strconv.Itoa(loadRecordSize), "--throughput", "-1",
 		"--producer-props", "bootstrap.servers="+s.bootstrap, "acks=all", "batch.size=65536", "linger.ms=5")
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +73,7 @@ func load(t testing.TB, tab *table, s target, topic string) {
 	tab.add("produce, records/s", s.name, produced(t, out))
 	tab.add("produce, server CPU s/GiB", s.name, (middle-before)/gib)
 	out, err = peers.KafkaTool(t, "org.apache.kafka.tools.ConsumerPerformance", "--topic", topic,
-		"--bootstrap-server", s.bootstrap, "--messages", strconv.Itoa(loadRecords), "--timeout", "60000", "--hide-header")
+		"--bootstrap-server", s.bootstrap, "--messages", strconv.Itoa(records), "--timeout", "60000", "--hide-header")
 	if err != nil {
 		t.Fatal(err)
 	}
