@@ -22,20 +22,21 @@ import (
 //   connection's writer, so it costs no goroutine and holds no memory.
 // * Whole batches, from the one that contains the offset, at most the partition's and the
 //   request's maximum, but at least one batch if any partition has one.
-// * Sessions are declined: session id 0 is returned, and every request names
-//   its partitions. A request in a session gets FETCH_SESSION_ID_NOT_FOUND.
+// * Sessions: a request names the partitions that it changes, a response those with
+//   news. Bounded: who finds no room gets session id 0 and names all its partitions.
 // * read_committed reads up to the last stable offset and lists the aborted
 //   transactions that have records in what is returned.
 // * For who may read the topic (TOPIC_AUTHORIZATION_FAILED).
 // * A client beyond its quota gets an empty response and the time to wait.
 // * Followers (replica id 0 and above), which need ClusterAction, are not known:
 //   NOT_LEADER_OR_FOLLOWER.
-// * Written by hand: record data goes from the log to the socket as it is stored.
+// * Written by hand: record data goes from the log to the socket as it is stored, from
+//   64 KiB on from the file itself (sendfile), except under TLS.
 //
 // KIPs:
 // * KIP-74: maximum of the response (v3)
 // * KIP-98: isolation level (v4)
-// * KIP-227: sessions (v7), declined
+// * KIP-227: sessions (v7)
 // * KIP-320: leader epoch fencing (v9)
 // * KIP-392: rack, preferred replica (v11), none is preferred
 // * KIP-482: flexible, KIP-595: diverging epoch (v12)
@@ -57,6 +58,7 @@ type fetchTask struct {
 	err       *kerr.Error // of the whole request
 	topics    []fetchTopic
 	parts     []fetchPart
+	fetching  fetching
 	waiting   bool // registered with the logs
 	emptied   bool // because the client is throttled
 	renderFn  func(*wire.ResponseWriter) error
@@ -66,7 +68,7 @@ type fetchTask struct {
 type fetchTopic struct {
 	name  string
 	id    metadata.TopicID
-	parts int
+	parts int // how many of the task's parts, after those of the topics before
 }
 
 type fetchPart struct {
@@ -99,6 +101,7 @@ func (p *fetchTasks) put(t *fetchTask) {
 	clear(t.topics)
 	clear(t.parts)
 	t.topics, t.parts, t.request, t.emptied = t.topics[:0], t.parts[:0], nil, false
+	t.fetching.reset()
 	p.pool.Put(t)
 }
 
@@ -130,17 +133,15 @@ func (t *fetchTask) decode(body []byte, flexible bool) error {
 	if in.Int8() == 1 {
 		t.isolation = storage.ReadCommitted
 	}
+	t.fetching.epoch = fetchEpochNone
 	if v >= 7 {
-		_, epoch := in.Int32(), in.Int32()
-		if epoch > 0 {
-			t.err = kerr.FetchSessionIDNotFound
-		}
+		t.fetching.id, t.fetching.epoch = in.Int32(), in.Int32()
 	}
 	for range in.ArrayLen() {
 		t.decodeTopic(&in)
 	}
 	if v >= 7 {
-		t.skipForgotten(&in)
+		t.decodeForgotten(&in)
 	}
 	if v >= 11 {
 		in.String() // rack
@@ -150,10 +151,17 @@ func (t *fetchTask) decode(body []byte, flexible bool) error {
 	} else {
 		in.Tags()
 	}
+	return in.Err()
+}
+
+// begin finds out what is fetched, and where it is. It is called when all earlier requests of the
+// connection are answered, because they may have changed the session.
+func (t *fetchTask) begin() {
+	t.enterSession()
+	t.resolve()
 	if t.replica >= 0 {
 		t.refuseFollower()
 	}
-	return in.Err()
 }
 
 // refuseFollower answers a broker that is no replica of these partitions.
@@ -180,54 +188,80 @@ func (t *fetchTask) decodeTags(in *wire.Reader) {
 }
 
 func (t *fetchTask) decodeTopic(in *wire.Reader) {
-	var state *topicState
-	var topic fetchTopic
-	missing := kerr.UnknownTopicOrPartition
-	if t.version >= 13 {
-		topic.id = in.UUID()
-		state = t.node.topics.byID(topic.id)
-		missing = kerr.UnknownTopicID
-	} else {
-		name := in.String()
-		if state = t.node.topics.byNameBytes(name); state != nil {
-			topic.name = state.name
-		} else {
-			topic.name = string(name)
-		}
-	}
-	refused := t.refusal(state, &topic)
+	key := t.decodeTopicKey(in)
 	for range in.ArrayLen() {
-		part := fetchPart{leaderEpoch: -1, lastEpoch: -1, divergingEnd: -1}
-		part.partition = in.Int32()
+		want := fetchWant{leaderEpoch: -1, lastEpoch: -1}
+		key.partition = in.Int32()
 		if t.version >= 9 {
-			part.leaderEpoch = in.Int32()
+			want.leaderEpoch = in.Int32()
 		}
-		part.offset = in.Int64()
+		want.offset = in.Int64()
 		if t.version >= 12 {
-			part.lastEpoch = in.Int32()
+			want.lastEpoch = in.Int32()
 		}
 		if t.version >= 5 {
 			in.Int64() // log start offset of a follower
 		}
-		part.maxBytes = int64(in.Int32())
+		want.maxBytes = in.Int32()
 		in.Tags()
-		if refused != nil {
-			part.err = refused
-		} else {
+		t.fetching.changed = append(t.fetching.changed, sessionRequest{key, want})
+	}
+	in.Tags()
+}
+
+// decodeTopicKey reads the name or id of a topic.
+func (t *fetchTask) decodeTopicKey(in *wire.Reader) (key sessionKey) {
+	if t.version >= 13 {
+		key.id = in.UUID()
+		return key
+	}
+	name := in.String()
+	if state := t.node.topics.byNameBytes(name); state != nil {
+		key.name = state.name
+	} else {
+		key.name = string(name)
+	}
+	return key
+}
+
+// resolve makes the parts of what is fetched, with their logs or errors.
+func (t *fetchTask) resolve() {
+	var state *topicState
+	var refused error
+	missing := kerr.UnknownTopicOrPartition
+	if t.version >= 13 {
+		missing = kerr.UnknownTopicID
+	}
+	for i := range t.fetching.all {
+		r := &t.fetching.all[i]
+		if n := len(t.topics); n == 0 || t.topics[n-1].id != r.key.id || t.topics[n-1].name != r.key.name {
+			t.topics = append(t.topics, fetchTopic{id: r.key.id, name: r.key.name})
+			state = t.topicOf(&r.key)
+			refused = t.refusal(state, r.key.name)
+		}
+		t.topics[len(t.topics)-1].parts++
+		part := fetchPart{
+			partition: r.key.partition, leaderEpoch: r.want.leaderEpoch, lastEpoch: r.want.lastEpoch,
+			offset: r.want.offset, maxBytes: int64(r.want.maxBytes), divergingEnd: -1, err: refused,
+		}
+		if refused == nil {
 			part.resolve(state, missing)
 		}
 		t.parts = append(t.parts, part)
-		topic.parts++
 	}
-	in.Tags()
-	t.topics = append(t.topics, topic)
+}
+
+func (t *fetchTask) topicOf(key *sessionKey) *topicState {
+	if t.version >= 13 {
+		return t.node.topics.byID(key.id)
+	}
+	return t.node.topics.byName(key.name)
 }
 
 // refusal returns TOPIC_AUTHORIZATION_FAILED for a topic that a consumer may not
 // read. Followers are looked at in refuseFollower: newer versions tell who they
 // are after the topics.
-func (t *fetchTask) refusal(state *topicState, topic *fetchTopic) error {
-	name := topic.name
+func (t *fetchTask) refusal(state *topicState, name string) error {
 	if state != nil {
 		name = state.name
 	}
@@ -237,15 +271,12 @@ func (t *fetchTask) refusal(state *topicState, topic *fetchTopic) error {
 	return kerr.TopicAuthorizationFailed
 }
 
-func (t *fetchTask) skipForgotten(in *wire.Reader) {
+func (t *fetchTask) decodeForgotten(in *wire.Reader) {
 	for range in.ArrayLen() {
-		if t.version >= 13 {
-			in.UUID()
-		} else {
-			in.String()
-		}
+		key := t.decodeTopicKey(in)
 		for range in.ArrayLen() {
-			in.Int32()
+			key.partition = in.Int32()
+			t.fetching.forgotten = append(t.fetching.forgotten, key)
 		}
 		in.Tags()
 	}

@@ -12,7 +12,7 @@ import (
 // render waits for data, reads it and writes the response. It runs on the
 // connection's writer, when all earlier requests are answered.
 func (t *fetchTask) render(w *wire.ResponseWriter) error {
-	if t.err == nil {
+	if t.begin(); t.err == nil {
 		err := t.await(w)
 		t.unregister()
 		if err != nil {
@@ -21,7 +21,7 @@ func (t *fetchTask) render(w *wire.ResponseWriter) error {
 		}
 		t.throttle(w)
 	}
-	t.encode(w)
+	t.encode(w, t.tellSession())
 	w.OnWritten(t.finishFn)
 	return nil
 }
@@ -210,7 +210,7 @@ func (t *fetchTask) release() {
 	}
 }
 
-func (t *fetchTask) encode(w *wire.ResponseWriter) {
+func (t *fetchTask) encode(w *wire.ResponseWriter, session int32) {
 	v := t.version
 	flexible := v >= 12
 	topics := t.topics
@@ -226,7 +226,7 @@ func (t *fetchTask) encode(w *wire.ResponseWriter) {
 				t.request.CountError(code)
 			}
 			b = binary.BigEndian.AppendUint16(b, uint16(code))
-			b = binary.BigEndian.AppendUint32(b, 0) // no session
+			b = binary.BigEndian.AppendUint32(b, uint32(session))
 		}
 		return wire.AppendArrayLen(b, len(topics), flexible)
 	})
@@ -265,15 +265,20 @@ func (t *fetchTask) appendAborted(b []byte, aborted []storage.AbortedTransaction
 	return b
 }
 
-func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bool) {
-	v := t.version
-	highWatermark, stable, start := int64(-1), int64(-1), int64(-1)
+// offsets are those that the response tells; -1 with an error.
+func (p *fetchPart) offsets() (highWatermark, stable, start int64) {
 	switch {
 	case p.hasResult:
-		highWatermark, stable, start = p.result.HighWatermark, p.result.LastStableOffset, p.result.LogStartOffset
+		return p.result.HighWatermark, p.result.LastStableOffset, p.result.LogStartOffset
 	case p.divergingEnd >= 0:
-		highWatermark, stable, start = p.log.HighWatermark(), p.log.LastStableOffset(), p.log.LogStart()
+		return p.log.HighWatermark(), p.log.LastStableOffset(), p.log.LogStart()
 	}
+	return -1, -1, -1
+}
+
+func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bool) {
+	v := t.version
+	highWatermark, stable, start := p.offsets()
 	code := codeOf(p.err)
 	t.request.CountError(code)
 	w.Append(func(b []byte) []byte {

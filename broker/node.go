@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync"
@@ -66,8 +67,9 @@ type Node struct {
 	quotas         *clientQuotas
 	fresh          bool // the metadata was empty at this start
 
-	produceTasks produceTasks
-	fetchTasks   fetchTasks
+	produceTasks  produceTasks
+	fetchTasks    fetchTasks
+	fetchSessions *fetchSessions
 
 	topicMu sync.Mutex // held through a change of topics, from the decision to the logs
 	closing sync.Once
@@ -172,8 +174,9 @@ func (n *Node) openServer(reg prometheus.Registerer) error {
 	if err := n.openTransactions(reg); err != nil {
 		return err
 	}
+	n.fetchSessions = newFetchSessions(fetchSessionsMax, fetchSessionPartsMax, mathrand.Int32)
 	n.quotas = newClientQuotas(n)
-	if err := n.quotas.registerMetrics(reg); err != nil {
+	if err := errors.Join(n.quotas.registerMetrics(reg), n.fetchSessions.registerMetrics(reg)); err != nil {
 		return err
 	}
 	n.advertisedAPIs = n.apis()
