@@ -13,14 +13,15 @@ import (
 )
 
 func TestNewOnAnEmptyDirectoryIsQuick(t *testing.T) {
+	const quick = 100 * time.Millisecond
 	best := time.Hour
-	for range 5 { // others may be using the disk
+	for tries := 0; best > quick && tries < 50; tries++ { // others may be using the disk and the processors
 		start := time.Now()
 		n := startNode(t, t.TempDir(), testConfig())
 		best = min(best, time.Since(start))
 		n.stop()
 	}
-	if best > 100*time.Millisecond {
+	if best > quick {
 		t.Errorf("New took %s at best", best)
 	}
 }
