@@ -19,11 +19,13 @@ func TestCommandConfigSaysHowAClusterIsReached(t *testing.T) {
 		"tls":     {"security.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.location=/ca.pem\n", configs.Kafka{TLS: configs.TLS{Enabled: true, CAFile: "/ca.pem"}}, ""},
 		"scram": {
 			"security.protocol = SASL_PLAINTEXT\nsasl.mechanism = SCRAM-SHA-256\nsasl.jaas.config = org.apache.kafka.common.security.scram.ScramLoginModule required \\\n  username=\"app\" \\\n  password=\"it's \\\"so\\\"; x\";\n",
-			configs.Kafka{SASL: configs.SASL{Mechanism: "scram-sha-256", Username: "app", Password: `it's "so"; x`}}, "",
+			configs.Kafka{SASL: configs.SASL{Mechanism: "scram-sha-256", Username: "app", Password: `it's "so"; x`}},
+			"",
 		},
 		"both": {
 			"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.jaas.config=M required username='a' password=b;",
-			configs.Kafka{TLS: configs.TLS{Enabled: true}, SASL: configs.SASL{Mechanism: "plain", Username: "a", Password: "b"}}, "",
+			configs.Kafka{TLS: configs.TLS{Enabled: true}, SASL: configs.SASL{Mechanism: "plain", Username: "a", Password: "b"}},
+			"",
 		},
 		"java's keystore":  {"security.protocol=SSL\nssl.keystore.location=/k.jks\n", configs.Kafka{}, "must be PEM"},
 		"kerberos":         {"security.protocol=SASL_SSL\nsasl.mechanism=GSSAPI\n", configs.Kafka{}, "GSSAPI is not supported"},

@@ -113,7 +113,10 @@ func TestScriptsWithAnAuthorizer(t *testing.T) {
 	closed := nodes.BrokerWith(t, func(cfg *configs.Broker) {
 		cfg.Authorizer = configs.Authorizer{Enabled: true, SuperUsers: []string{"User:ANONYMOUS"}}
 	})
-	run(t, "testdata/acl", "CLOSED="+closed, "OPEN="+nodes.Broker(t))
+	denying := nodes.BrokerWith(t, func(cfg *configs.Broker) {
+		cfg.Authorizer = configs.Authorizer{Enabled: true, SuperUsers: []string{"User:nobody-else"}}
+	})
+	run(t, "testdata/acl", "CLOSED="+closed, "OPEN="+nodes.Broker(t), "DENYING="+denying)
 }
 
 func TestScriptsWithElasticsearch(t *testing.T) {

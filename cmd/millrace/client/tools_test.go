@@ -14,9 +14,7 @@ import (
 
 const movingFile = "../../../docs/moving-from-kafka.md"
 
-var (
-	optionPattern = regexp.MustCompile(`--[a-z][a-zA-Z-]*[a-z]`)
-)
+var optionPattern = regexp.MustCompile(`--[a-z][a-zA-Z-]*[a-z]`)
 
 // toolRows are the rows of the table, by tool.
 func toolRows(t *testing.T) map[string][][]string {
