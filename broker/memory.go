@@ -7,10 +7,10 @@ import (
 
 const (
 	// freeBuffersPart'th of the request memory is kept in buffers that nobody uses.
-	freeBuffersPart = 2
+	freeBuffersPart = 4
 	// trimInterval is how long a buffer is kept that no request needs, at least;
 	// twice that at most.
-	trimInterval = 30 * time.Second
+	trimInterval = 5 * time.Second
 	// returnBytesMin is how much must become free at once for the memory to be
 	// given back to the system without waiting for the garbage collector, which
 	// comes late when a peak is followed by silence.
