@@ -7,22 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func TestNewOnAnEmptyDirectoryIsQuick(t *testing.T) {
-	const quick = 100 * time.Millisecond
-	best := time.Hour
-	for tries := 0; best > quick && tries < 50; tries++ { // others may be using the disk and the processors
-		start := time.Now()
-		n := startNode(t, t.TempDir(), testConfig())
-		best = min(best, time.Since(start))
-		n.stop()
-	}
-	if best > quick {
-		t.Errorf("New took %s at best", best)
+// BenchmarkNewOnAnEmptyDirectory is the first start of a node, until it listens, and its end.
+func BenchmarkNewOnAnEmptyDirectory(b *testing.B) {
+	for b.Loop() {
+		startNode(b, b.TempDir(), testConfig()).stop()
 	}
 }
 
