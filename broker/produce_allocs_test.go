@@ -19,8 +19,10 @@ func TestProduceAllocates(t *testing.T) {
 		size int
 		most float64
 	}{
-		{1, 1 << 10, 0}, {1, 300 << 10, 0},
-		{-1, 1 << 10, 1}, {-1, 300 << 10, 1},
+		{1, 1 << 10, 0},
+		{1, 300 << 10, 0},
+		{-1, 1 << 10, 1},
+		{-1, 300 << 10, 1},
 	} {
 		t.Run(fmt.Sprintf("acks %d of %d bytes", c.acks, c.size), func(t *testing.T) {
 			conn := dial(t, n)
