@@ -62,7 +62,9 @@ func (l *Log) findTimestamp(seg *segment, timestampMs, start, hw int64) (found b
 		return found, -1, err
 	}
 	from := max(floorTime(entries, seg.base, timestampMs), start)
-	err = l.scanSegment(seg, from, func(b batch.Batch, _ int64) error {
+	position, next := int64(0), seg.base // where damage would be
+	err = l.scanSegment(seg, from, func(b batch.Batch, at int64) error {
+		position, next = at+int64(len(b.Raw)), b.LastOffset()+1
 		if b.BaseOffset >= hw {
 			return errFound
 		}
@@ -76,6 +78,9 @@ func (l *Log) findTimestamp(seg *segment, timestampMs, start, hw int64) (found b
 		found, epoch = r, b.LeaderEpoch
 		return errFound
 	})
+	if isDamage(err) {
+		err = l.damaged(seg, position, next, err)
+	}
 	return found, epoch, err
 }
 
