@@ -52,6 +52,13 @@ func (n *Node) finalizeFeatures() error {
 	return err
 }
 
+// transactionVersion is the level of transaction.version; a cluster that lowered it
+// to 0 has none.
+func (n *Node) transactionVersion() int16 {
+	level, _ := n.meta.Image().FeatureLevel(featureTransaction)
+	return level
+}
+
 // describeFeatures fills in the features of an ApiVersions response. Version 3
 // has none that begin at level 0: older Java clients refuse to read those.
 func (n *Node) describeFeatures(resp *kmsg.ApiVersionsResponse) {

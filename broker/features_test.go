@@ -1,9 +1,15 @@
 package broker
 
 import (
+	"encoding/binary"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/batch"
+	"github.com/millrace/millrace/broker/storage"
+	"github.com/millrace/millrace/broker/transactions"
 )
 
 func askFeatures(t *testing.T, n *testNode, version int16) map[string][3]int16 {
@@ -59,4 +65,74 @@ func TestFeaturesAreAgreedOnAndKept(t *testing.T) {
 	if got := askFeatures(t, n, 4)[featureTransaction]; got[2] != 1 {
 		t.Errorf("after a restart the level is %d, want 1", got[2])
 	}
+}
+
+// TestALowerTransactionVersionReachesTheCoordinator: its records change their schema
+// with the level, and a transaction that is open meanwhile is committed.
+func TestALowerTransactionVersionReachesTheCoordinator(t *testing.T) {
+	n := startNode(t, t.TempDir(), testConfig())
+	createTopic(t, n, "t", 1, nil)
+	c := txnClient(t, n, kgo.TransactionalID("x"), kgo.DefaultProduceTopic("t"))
+	transact := func(between func()) {
+		t.Helper()
+		if err := c.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.ProduceSync(t.Context(), kgo.StringRecord("v")).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		between()
+		if err := c.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lower := func(level int16) {
+		t.Helper()
+		req := kmsg.NewPtrUpdateFeaturesRequest()
+		u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
+		u.Feature, u.MaxVersionLevel, u.UpgradeType = featureTransaction, level, featureSafeDowngrade
+		req.FeatureUpdates = []kmsg.UpdateFeaturesRequestFeatureUpdate{u}
+		if resp := request[*kmsg.UpdateFeaturesResponse](t, newClient(t, n), 2, req); resp.ErrorCode != 0 {
+			t.Fatalf("level %d: code %d %v", level, resp.ErrorCode, *resp.ErrorMessage)
+		}
+	}
+	transact(func() {})
+	if got := lastTransactionSchema(t, n, "x"); got != 1 {
+		t.Errorf("at level 2 records have version %d", got)
+	}
+	transact(func() { lower(0) })
+	if got := lastTransactionSchema(t, n, "x"); got != 0 {
+		t.Errorf("at level 0 records have version %d", got)
+	}
+	transact(func() {})
+	if got := readCommitted(t, n, "t", 1); len(got) != 3 {
+		t.Errorf("%d records are committed, want 3", len(got))
+	}
+}
+
+// lastTransactionSchema returns the version of the last record of a transactional id.
+func lastTransactionSchema(t *testing.T, n *testNode, id string) uint16 {
+	t.Helper()
+	log, _ := n.topics.byName(transactions.Topic).log(transactions.PartitionFor(id, testConfig().TransactionsPartitions))
+	var version uint16
+	for at := log.LogStart(); at < log.LogEnd(); {
+		res, err := log.Read(at, 1<<20, storage.ReadOptions{MinOneBatch: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for b, err := range batch.All(res.Data) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for r, err := range b.Records() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				version = binary.BigEndian.Uint16(r.Value)
+			}
+		}
+		at = res.NextOffset
+		res.Release()
+	}
+	return version
 }

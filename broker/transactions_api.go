@@ -50,7 +50,8 @@ func serveLater[Req kmsg.Request](handle func(*wire.Request, Req)) func(*wire.Re
 func (n *Node) openTransactions(reg prometheus.Registerer) error {
 	n.transactions = transactions.New(transactions.ConfigOf(n.cfg), transactions.Options{
 		Logger: n.log, Registerer: reg, WriteMarker: n.writeMarker,
-		NewProducerID: func() (int64, error) { return n.ids.take(n.meta) },
+		NewProducerID:      func() (int64, error) { return n.ids.take(n.meta) },
+		TransactionVersion: n.transactionVersion,
 	})
 	n.loadTransactions()
 	return n.registerOpenTransactions(reg)

@@ -38,6 +38,9 @@ type Options struct {
 	Clock func() time.Time
 	// NewProducerID returns a producer id that was never given out before.
 	NewProducerID func() (int64, error)
+	// TransactionVersion is the transaction.version that the cluster has agreed on at
+	// present (KIP-1022); nil is the newest.
+	TransactionVersion func() int16
 	// WriteMarker appends a marker to a partition, and calls done once, from
 	// any goroutine, when it is durable (nil) or was not written; then it is
 	// called again later. A partition that is no more counts as written. It must not block
@@ -62,6 +65,9 @@ type Coordinator struct {
 func New(cfg Config, o Options) *Coordinator {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.TransactionVersion == nil {
+		o.TransactionVersion = func() int16 { return core.VersionMax }
 	}
 	return &Coordinator{cfg: cfg, options: o, metrics: newMetrics(o.Registerer), clock: coordinator.NewClock(o.Clock)}
 }

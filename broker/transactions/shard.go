@@ -66,6 +66,7 @@ func (sh *shard) Handle(o op) {
 }
 
 func (sh *shard) step(request core.Request, reply func(core.Result)) {
+	sh.state.SetVersion(sh.coordinator.options.TransactionVersion())
 	sh.emit(sh.state.Step(core.Input{
 		NowMs: sh.nowMs(), Token: sh.waiting.Add(reply), Request: request, NewProducerID: sh.coordinator.options.NewProducerID,
 	}))
@@ -76,6 +77,7 @@ func (sh *shard) Flush() {}
 
 // Tick implements [coordinator.Machine].
 func (sh *shard) Tick() {
+	sh.state.SetVersion(sh.coordinator.options.TransactionVersion())
 	sh.emit(sh.state.Tick(sh.nowMs()))
 	sh.retryMarkers()
 }

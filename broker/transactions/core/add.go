@@ -22,7 +22,7 @@ func (s *Shard) addPartitions(in Input, req *AddPartitions) {
 		s.reply(in.Token, Failed(code))
 		return
 	case t.state != Ongoing || !t.hasAll(req.Partitions):
-		s.write(recordOf(req.ID, t.extended(req.Partitions, req.Version, s.nowMs)))
+		s.write(s.recordOf(req.ID, t.extended(req.Partitions, req.Version, s.nowMs)))
 	}
 	s.reply(in.Token, done())
 }

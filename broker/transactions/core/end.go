@@ -121,7 +121,7 @@ func (s *Shard) decideVersion2(in Input, req *EndTransaction, t transaction) Res
 func (s *Shard) markersWritten(req *MarkersWritten) Result {
 	t := s.transactions[req.ID]
 	if t != nil && t.state.prepared() && t.producerID == req.ProducerID && t.epoch == req.Epoch {
-		s.write(recordOf(req.ID, t.completed(s.nowMs)))
+		s.write(s.recordOf(req.ID, t.completed(s.nowMs)))
 	}
 	return done()
 }

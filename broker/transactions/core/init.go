@@ -22,7 +22,7 @@ func (s *Shard) initProducerID(in Input, req *InitProducerID) Result {
 		return Failed(kerr.ConcurrentTransactions.Code)
 	case t.state == Ongoing:
 		s.tell(Event{Kind: EventFenced, ID: req.ID, ProducerID: t.producerID, Epoch: t.epoch})
-		s.decide(req.ID, t.fenced(s.nowMs))
+		s.decide(req.ID, t.fenced(s.version, s.nowMs))
 		return Failed(kerr.ConcurrentTransactions.Code)
 	}
 	return s.nextProducer(in, req, *t)
@@ -77,6 +77,6 @@ func (s *Shard) nextProducer(in Input, req *InitProducerID, t transaction) Resul
 }
 
 func (s *Shard) initialized(id string, t transaction) Result {
-	s.write(recordOf(id, t))
+	s.write(s.recordOf(id, t))
 	return Result{ProducerID: t.producerID, Epoch: t.epoch}
 }

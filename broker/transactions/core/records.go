@@ -8,7 +8,8 @@ import (
 )
 
 // Versions of the record schemas that are written: what Apache Kafka 4.1
-// writes under transaction.version 1 and later.
+// writes under transaction.version 1 and later. Under 0 it writes values of version 0,
+// without the tagged fields.
 const (
 	keyVersion   = 0
 	valueVersion = 1
@@ -21,9 +22,14 @@ type Record struct {
 	after      *transaction // nil removes the id
 }
 
-func recordOf(id string, t transaction) Record {
+// recordOf returns the record of a transaction under the transaction version of the cluster.
+func (s *Shard) recordOf(id string, t transaction) Record {
+	return recordAt(min(s.version, valueVersion), id, t)
+}
+
+func recordAt(version int16, id string, t transaction) Record {
 	v := kmsg.NewTxnMetadataValue()
-	v.Version = valueVersion
+	v.Version = version
 	v.ProducerID, v.ProducerEpoch, v.TimeoutMillis = t.producerID, t.epoch, t.timeoutMs
 	v.State, v.LastUpdateTimestamp, v.StartTimestamp = kmsg.TransactionState(t.state), t.updatedMs, t.startMs
 	v.NextProducerID, v.ClientTransactionVersion = t.nextProducerID, t.version

@@ -73,6 +73,8 @@ type Shard struct {
 	waiters      map[string][]waiter
 	// ongoing counts transactions without a decision.
 	ongoing int
+	// version is the transaction version of the cluster.
+	version int16
 
 	// Invariant: nowMs never goes back.
 	nowMs     int64
@@ -83,8 +85,13 @@ type Shard struct {
 
 // New returns a shard without transactions.
 func New(cfg Config) *Shard {
-	return &Shard{cfg: cfg, transactions: map[string]*transaction{}, waiters: map[string][]waiter{}}
+	return &Shard{cfg: cfg, version: VersionMax, transactions: map[string]*transaction{}, waiters: map[string][]waiter{}}
 }
+
+// SetVersion says on which transaction version the cluster has agreed (KIP-1022). It
+// decides the schema of the records, and under which version the coordinator
+// aborts by itself; what a client asks for has the version of its request.
+func (s *Shard) SetVersion(version int16) { s.version = version }
 
 // Step handles one request.
 func (s *Shard) Step(in Input) Output {
@@ -188,7 +195,7 @@ func endingOf(id string, t *transaction) Ending {
 
 // decide writes a decision down and asks for its markers.
 func (s *Shard) decide(id string, t transaction) {
-	s.write(recordOf(id, t))
+	s.write(s.recordOf(id, t))
 	s.out.Endings = append(s.out.Endings, endingOf(id, &t))
 }
 

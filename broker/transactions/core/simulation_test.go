@@ -58,7 +58,7 @@ func TestSimulation(t *testing.T) {
 func (s *simulation) plant() {
 	tx := newTransaction(1, 60_000)
 	tx.epoch, tx.updatedMs = epochLast-5, s.nowMs
-	s.log = append(s.log, recordOf("x0", tx))
+	s.log = append(s.log, recordAt(valueVersion, "x0", tx))
 	s.reload()
 	s.producers = append(s.producers, identity{"x0", 1, tx.epoch})
 }
@@ -202,10 +202,10 @@ func (s *simulation) finish(when string) {
 func FuzzReplay(f *testing.F) {
 	tx := newTransaction(7, 60_000)
 	tx.epoch = 3
-	f.Add(recordOf("x", tx).Key, recordOf("x", tx).Value)
+	f.Add(recordAt(valueVersion, "x", tx).Key, recordAt(valueVersion, "x", tx).Value)
 	ongoing := tx.extended([]Partition{partition("t", 0), partition("u", 1)}, 2, 5)
-	f.Add(keyOf("x"), recordOf("x", ongoing).Value)
-	f.Add(keyOf("x"), recordOf("x", ongoing.prepared(true, 2, 9, 6)).Value)
+	f.Add(keyOf("x"), recordAt(valueVersion, "x", ongoing).Value)
+	f.Add(keyOf("x"), recordAt(valueVersion, "x", ongoing.prepared(true, 2, 9, 6)).Value)
 	f.Add(keyOf("x"), []byte(nil))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		b := newBench(t)

@@ -48,7 +48,7 @@ func (s *Shard) abortTimedOut() {
 			continue
 		}
 		s.tell(Event{Kind: EventTimedOut, ID: id, ProducerID: t.producerID, Epoch: t.epoch})
-		s.decide(id, t.fenced(s.nowMs))
+		s.decide(id, t.fenced(s.version, s.nowMs))
 	}
 }
 

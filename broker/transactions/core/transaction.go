@@ -26,6 +26,9 @@ const (
 	// versionEpochBump is the first transaction version whose clients get a new
 	// epoch with each transaction (KIP-890).
 	versionEpochBump = 2
+
+	// VersionMax is the newest transaction version.
+	VersionMax = 2
 )
 
 // transaction is what is known of one transactional id. Values are not
@@ -111,10 +114,10 @@ func (t transaction) prepared(commit bool, version int16, nextProducerID, nowMs 
 
 // fenced is the transaction aborted by the coordinator: nobody knows the new
 // epoch, so that its producer cannot go on.
-func (t transaction) fenced(nowMs int64) transaction {
+func (t transaction) fenced(version int16, nowMs int64) transaction {
 	t.previousProducerID, t.nextProducerID = t.producerID, noProducerID
 	t.epoch, t.lastEpoch = t.epoch+1, noEpoch
-	t.state, t.version, t.updatedMs = PrepareAbort, versionEpochBump, nowMs
+	t.state, t.version, t.updatedMs = PrepareAbort, version, nowMs
 	return t
 }
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -101,7 +102,7 @@ func TestEpochsRunOut(t *testing.T) {
 	b := newBench(t)
 	tx := newTransaction(7, 60_000)
 	tx.epoch, tx.state, tx.startMs, tx.version, tx.partitions = epochLast, Ongoing, b.nowMs, 2, []Partition{partition("t", 0)}
-	b.log = append(b.log, recordOf("x", tx))
+	b.log = append(b.log, recordAt(valueVersion, "x", tx))
 	b.reload()
 	last := &EndTransaction{ID: "x", ProducerID: 7, Epoch: epochLast, Version: 2, Commit: true}
 	r := b.want(nil, last)
@@ -123,7 +124,7 @@ func TestEpochsRunOut(t *testing.T) {
 	b.completeAll()
 
 	b = newBench(t)
-	b.log = append(b.log, recordOf("x", tx))
+	b.log = append(b.log, recordAt(valueVersion, "x", tx))
 	b.reload()
 	b.want(nil, last)
 	b.completeAll()
@@ -283,7 +284,7 @@ func TestForgedLastEpoch(t *testing.T) {
 	b := newBench(t)
 	tx := newTransaction(7, 60_000)
 	tx.epoch, tx.state, tx.startMs = math.MaxInt16, CompleteAbort, 1
-	b.log = append(b.log, recordOf("x", tx))
+	b.log = append(b.log, recordAt(valueVersion, "x", tx))
 	b.reload()
 	b.want(kerr.ProducerFenced, &AddPartitions{ID: "x", ProducerID: 7, Epoch: math.MaxInt16, Version: 2, Partitions: []Partition{partition("t", 0)}})
 	b.want(kerr.ProducerFenced, &EndTransaction{ID: "x", ProducerID: 7, Epoch: math.MaxInt16, Version: 2})
@@ -311,5 +312,30 @@ func TestTheNextEndWaitsForTheMarkers(t *testing.T) {
 	b.completeAll()
 	if got := end(1, false); got != 0 {
 		t.Errorf("abort after the markers: %d", got)
+	}
+}
+
+// TestTheVersionOfTheCluster: records have the schema of transaction.version, and what
+// the coordinator aborts by itself is aborted under it. A transaction that began
+// before a change is decided after it.
+func TestTheVersionOfTheCluster(t *testing.T) {
+	for level, want := range map[int16]struct{ schema, marker int16 }{0: {0, 0}, 1: {1, 1}, 2: {1, 2}} {
+		b := newBench(t)
+		b.begin("x", 2)
+		b.s.SetVersion(level)
+		out := b.s.Step(Input{NowMs: b.s.nowMs, Token: 9, Request: initProducer("x"), NewProducerID: func() (int64, error) { return 5000, nil }})
+		if len(out.Records) != 1 {
+			t.Fatalf("level %d: %d records", level, len(out.Records))
+		}
+		if got := int16(binary.BigEndian.Uint16(out.Records[0].Value)); got != want.schema {
+			t.Errorf("level %d: the record has version %d, want %d", level, got, want.schema)
+		}
+		after := out.Records[0].after
+		if after.state != PrepareAbort || after.version != want.marker || after.epoch != 1 {
+			t.Errorf("level %d: %s under version %d, epoch %d, want PrepareAbort under %d, epoch 1", level, after.state, after.version, after.epoch, want.marker)
+		}
+		if got, err := decodeValue(out.Records[0].Value); err != nil || got.state != PrepareAbort || got.epoch != 1 {
+			t.Errorf("level %d: read again: %+v, %v", level, got, err)
+		}
 	}
 }
