@@ -5,7 +5,7 @@ TOOL   = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler.
 RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test check generate bench fuzz kill-test conformance bench-broker soak model clean
+.PHONY: build test check generate bench fuzz kill-test crash-test conformance bench-broker soak model clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
@@ -36,6 +36,13 @@ bench-broker:
 # 200 MiB through ten kills -9, with embedded parts and with Apache Kafka and Elasticsearch.
 kill-test:
 	MILLRACE_E2E_MIB=200 MILLRACE_E2E_KILLS=10 $(GO) test -count=1 -timeout 60m -v -run Kills ./test/e2e
+
+# Losses of power under a whole node, at 1000 changes of its disk, and exactly-once copies through 10 kills -9.
+CRASHES ?= 1000
+CRASH_SEED ?= 1
+crash-test:
+	MILLRACE_CRASHES=$(CRASHES) MILLRACE_CRASH_SEED=$(CRASH_SEED) $(GO) test -count=1 -timeout 120m -v -run 'TestANodeKeepsItsPromises' ./broker
+	MILLRACE_E2E_COPY_KILLS=10 $(GO) test -count=1 -timeout 30m -v -run ExactlyOnceCopy ./test/e2e
 
 # Other projects' test suites against the broker and against Apache Kafka; writes docs/compatibility.md.
 conformance:

@@ -41,8 +41,15 @@ type testNode struct {
 // startNode runs a node until the test ends or stop is called.
 func startNode(t testing.TB, dir string, cfg configs.Broker) *testNode {
 	t.Helper()
+	return startNodeWith(t, cfg, Options{Dir: dir})
+}
+
+// startNodeWith is startNode with other options; the log is the test's.
+func startNodeWith(t testing.TB, cfg configs.Broker, o Options) *testNode {
+	t.Helper()
 	log := &logBuffer{}
-	n, err := New(cfg, Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	n, err := New(cfg, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer of the metrics; nil counts without registering.
 	Registerer prometheus.Registerer
+	// FS is what Dir is on; nil is the operating system's.
+	FS vfs.FS
 }
 
 // Node is one broker.
@@ -83,17 +85,19 @@ func New(cfg configs.Broker, opts Options) (*Node, error) {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
-	if err := n.open(opts.Registerer); err != nil {
+	if opts.FS == nil {
+		opts.FS = vfs.OS()
+	}
+	if err := n.open(opts.FS, opts.Registerer); err != nil {
 		return nil, errors.Join(fmt.Errorf("start broker: %w", err), n.close())
 	}
 	return n, nil
 }
 
-func (n *Node) open(reg prometheus.Registerer) error {
+func (n *Node) open(fs vfs.FS, reg prometheus.Registerer) error {
 	if err := validateConfig(n.cfg); err != nil {
 		return err
 	}
-	fs := vfs.OS()
 	var err error
 	if n.authorizer, err = newAuthorizer(n.cfg.Authorizer); err != nil {
 		return fmt.Errorf("broker.authorizer.super_users: %w", err)

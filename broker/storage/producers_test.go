@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -182,5 +183,29 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	}
 	if got := q.byID[4].batches[:5]; got[0].firstSequence != 20 || got[4].lastSequence != 69 || got[4].firstOffset != 600 || got[0].timestampMs != 1002 || got[4].timestampMs != 1006 {
 		t.Errorf("batches %+v", got)
+	}
+}
+
+// TestAMarkerRenewsItsProducer: a producer that only ends transactions is in use (KAFKA-9144).
+func TestAMarkerRenewsItsProducer(t *testing.T) {
+	clock := newTestClock()
+	s := mustOpen(t, testConfig(vfs.NewMem(clock.Now), clock))
+	defer mustClose(t, s)
+	l := mustCreate(t, s, DefaultLogConfig())
+	mustVerified(t, l, transactional(t, 1, 0, 0, 1))
+	mustVerified(t, l, transactional(t, 2, 0, 0, 1))
+	mustMark(t, l, Marker{ProducerID: 2, Commit: true})
+	clock.advance(23 * time.Hour)
+	mustMark(t, l, Marker{ProducerID: 1, Commit: true})
+	clock.advance(2 * time.Hour)
+	if err := s.EnforceRetention(); err != nil {
+		t.Fatal(err)
+	}
+	var known []int64
+	for _, p := range l.ActiveProducers() {
+		known = append(known, p.ProducerID)
+	}
+	if !slices.Equal(known, []int64{1}) {
+		t.Errorf("producers %v are known, want 1, whose marker came 2 hours ago", known)
 	}
 }
