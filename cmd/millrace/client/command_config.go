@@ -22,8 +22,8 @@ func readCommandConfig(name string) (commandConfig, error) {
 	defer f.Close() //nolint:errcheck // it was only read
 	c := commandConfig{}
 	s := bufio.NewScanner(f)
-	for line := ""; s.Scan(); line = "" {
-		line = strings.TrimSpace(s.Text())
+	for s.Scan() {
+		line := strings.TrimSpace(s.Text())
 		for strings.HasSuffix(line, `\`) && s.Scan() {
 			line = strings.TrimSuffix(line, `\`) + strings.TrimSpace(s.Text())
 		}

@@ -69,7 +69,7 @@ func amongFold(list []string, word string) bool {
 
 // groupsOf is View.Groups, when coordinators have loaded.
 func groupsOf(ctx context.Context, v *clusterview.View, names ...string) (groups []clusterview.Group, err error) {
-	err = patiently(ctx, func() error {
+	err = patiently(ctx, func() error { //nolint:contextcheck // a view has the timeouts of its client, and no context
 		groups, err = v.Groups(names...)
 		return err
 	})

@@ -91,7 +91,7 @@ func TestTheTableNamesCommandsThatThereAre(t *testing.T) {
 	for tool, rows := range toolRows(t) {
 		for _, row := range rows {
 			var last *cobra.Command
-			for _, part := range strings.Split(row[1], "`") {
+			for part := range strings.SplitSeq(row[1], "`") {
 				if strings.HasPrefix(part, "millrace ") {
 					last = commandOf(t, root, tool, part)
 				}
