@@ -236,8 +236,10 @@ func TestSegmentsWithoutRecordsGetIndexes(t *testing.T) {
 		d.write("t-0/"+whole+".log", nil)
 		d.write("t-0/"+whole+".index", []byte("entries!"))
 		r := &Replica{Topic: "t", Path: "/k/t-0", Files: []File{
-			{Name: empty + ".log", As: empty + ".log"}, {Name: full + ".log", As: full + ".log", Bytes: 7},
-			{Name: whole + ".log", As: whole + ".log"}, {Name: whole + ".index", As: whole + ".index", Bytes: 8},
+			{Name: empty + ".log", As: empty + ".log"},
+			{Name: full + ".log", As: full + ".log", Bytes: 7},
+			{Name: whole + ".log", As: whole + ".log"},
+			{Name: whole + ".index", As: whole + ".index", Bytes: 8},
 		}}
 		to := &Transfer{FS: d.fs, Mode: mode, LogDir: "/to"}
 		d.check(to.Run(t.Context(), []*Replica{r}))
