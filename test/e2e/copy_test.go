@@ -29,10 +29,10 @@ const (
 //
 // MILLRACE_E2E_COPY_KILLS is the number of kills; make crash-test sets it.
 func TestExactlyOnceCopyThroughKills(t *testing.T) {
-	kills := setting(t, "MILLRACE_E2E_COPY_KILLS", 0)
-	if kills == 0 {
-		t.Skip("make crash-test runs it")
+	if testing.Short() {
+		t.Skip("skipped: -short kills no servers")
 	}
+	kills := setting(t, "MILLRACE_E2E_COPY_KILLS", 2)
 	n := process.New(t, binary, "broker: {group_session_timeout_min: 1s, group_initial_rebalance_delay: 0s}\n", "broker")
 	n.Start()
 	c := &copyTest{t: t, n: n}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/millrace/millrace/test/peers"
 )
 
 const rulesFile = "../../packaging/prometheus/millrace-alerts.yml"
@@ -74,12 +76,9 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// TestPromtoolAcceptsTheRules asks Prometheus' own tool, where it is installed (Debian: prometheus).
+// TestPromtoolAcceptsTheRules asks Prometheus' own tool.
 func TestPromtoolAcceptsTheRules(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed: apt-get install prometheus")
-	}
+	promtool := peers.Binary(t, "promtool", "prometheus")
 	if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", rulesFile, expressionsAsRules(t)).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
