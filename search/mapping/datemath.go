@@ -97,11 +97,11 @@ func addMonths(t time.Time, n int) time.Time {
 }
 
 func roundTo(t time.Time, unit byte, up bool) (time.Time, bool) {
-	start, ok := FloorTo(t, unit)
+	start, _ := FloorTo(t, unit)
+	end, ok := shift(start, 1, unit) // which knows no quarters: they are units of histograms alone
 	if !ok || !up {
 		return start, ok
 	}
-	end, _ := shift(start, 1, unit)
 	return end.Add(-time.Millisecond), true
 }
 

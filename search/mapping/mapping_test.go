@@ -30,7 +30,7 @@ func TestDates(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"", "x", "2024-13", "2024-02-30", "2024-1-1", "2024-01-01 10:00", "2024-01-01T25", "now+", "now-1x", "2024||", "2024||1d", "now/"} {
+	for _, bad := range []string{"", "x", "2024-13", "2024-02-30", "2024-1-1", "2024-01-01 10:00", "2024-01-01T25", "now+", "now-1x", "2024||", "2024||1d", "now/", "now/q"} {
 		if _, err := f.ParseMath(bad, now, false, time.UTC); err == nil && bad != "2024||" {
 			t.Errorf("%q is a date", bad)
 		}
