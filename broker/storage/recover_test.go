@@ -92,6 +92,9 @@ func TestRecoveryOfDamage(t *testing.T) {
 		{"an old batch again", big, DurabilityFsync, func(t *testing.T, m *vfs.Mem, s *segment) {
 			overwrite(t, m, s.path(suffixLog), s.size.Load(), makeBatch(t, batch.Options{BaseOffset: 3}, 0, "old", 2))
 		}, 200},
+		{"a batch behind a gap", big, DurabilityFsync, func(t *testing.T, m *vfs.Mem, s *segment) {
+			overwrite(t, m, s.path(suffixLog), s.size.Load(), makeBatch(t, batch.Options{BaseOffset: 203, LeaderEpoch: 5}, 0, "later", 2))
+		}, 200},
 		{"middle, valid batches follow", big, DurabilityFsync, func(t *testing.T, m *vfs.Mem, s *segment) {
 			overwrite(t, m, s.path(suffixLog), s.size.Load()*3/4, []byte{0xff, 0xfe})
 		}, -1},
