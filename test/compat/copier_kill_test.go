@@ -24,7 +24,10 @@ func startCopier(t *testing.T, addr string) *copier {
 	t.Helper()
 	c := &copier{out: &lines{}, ended: make(chan struct{})}
 	c.cmd = peers.KafkaProgram(t, transactionalMessageCopier, "--broker-list", addr, "--transactional-id", "copier",
-		"--input-topic", "source", "--input-partition", "0", "--output-topic", "target", "--consumer-group", "copiers", "--transaction-size", "20")
+		"--input-topic", "source", "--input-partition", "0", "--output-topic", "target", "--consumer-group", "copiers", "--transaction-size", "20",
+		// It asks for its position before it ends the transaction of the one that was killed, whose
+		// offsets are not stable until this time is over; it gives up after a minute.
+		"--transaction-timeout", "10000")
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,5 +1,6 @@
 """kafka-python against the broker whose address is the argument."""
 import sys
+import threading
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -64,14 +65,26 @@ check("group", len(first), len(sent))
 one.commit({p0: OffsetAndMetadata(150, "note", -1)})
 check("committed", one.committed(p0), 150)
 
-# A second member: each gets a partition; poll both until they have.
+# A second member: each gets a partition. Each is polled by a thread of its own, as two processes would:
+# polled in turns, one leaves the join that the other waits for, and both join for ever.
 two = member()
-deadline = time.monotonic() + 30
-while time.monotonic() < deadline:
-    one.poll(timeout_ms=100)
-    two.poll(timeout_ms=100)
-    if len(one.assignment()) == 1 and len(two.assignment()) == 1:
-        break
+shared = threading.Event()
+
+
+def poll_until_shared(consumer):
+    while not shared.is_set():
+        consumer.poll(timeout_ms=100)
+
+
+pollers = [threading.Thread(target=poll_until_shared, args=(c,)) for c in (one, two)]
+for p in pollers:
+    p.start()
+deadline = time.monotonic() + 60
+while time.monotonic() < deadline and (len(one.assignment()), len(two.assignment())) != (1, 1):
+    shared.wait(0.05)
+shared.set()
+for p in pollers:
+    p.join()
 check("shared", (len(one.assignment()), len(two.assignment())), (1, 1))
 one.close()
 two.close()
