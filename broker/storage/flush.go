@@ -61,18 +61,23 @@ func (s *Store) flushRound(logs []*Log) {
 	if len(logs) == 1 {
 		logs[0].flushMarked()
 	} else {
-		var wg sync.WaitGroup
-		slots := make(chan struct{}, flushParallelMax)
-		for _, l := range logs {
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				l.flushMarked()
-			})
-		}
-		wg.Wait()
+		eachLog(logs, (*Log).flushMarked)
 	}
 	s.metrics.flushRound(len(logs), time.Since(begin))
+}
+
+// eachLog does with every log what waits for the disk, flushParallelMax of them at once.
+func eachLog(logs []*Log, do func(*Log)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, flushParallelMax)
+	for _, l := range logs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do(l)
+		})
+	}
+	wg.Wait()
 }
 
 // flushDue forces the log to disk where flush.messages asks for it, under

@@ -37,18 +37,11 @@ func (s *Store) settle(logs []*Log) {
 			s.log.Warn("recovered logs are forced to disk one by one", "error", err)
 		}
 	}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, flushParallelMax)
-	for _, l := range logs {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := l.settle(); err != nil && l.fail(fmt.Errorf("sync what was recovered: %w", err)) == nil {
-				panic("storage: a log that failed is online")
-			}
-		})
-	}
-	wg.Wait()
+	eachLog(logs, func(l *Log) {
+		if err := l.settle(); err != nil && l.fail(fmt.Errorf("sync what was recovered: %w", err)) == nil {
+			panic("storage: a log that failed is online")
+		}
+	})
 }
 
 // settle forces what recovery has read, and the names in the directory, to disk.

@@ -245,12 +245,9 @@ func (m *Mem) MkdirAll(name string) error {
 func (m *Mem) ReadDir(name string) ([]fs.DirEntry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n, err := m.find(name)
-	if err == nil && !n.isDir {
-		err = fs.ErrInvalid
-	}
+	n, err := m.findDir("readdir", name)
 	if err != nil {
-		return nil, pathError("readdir", name, err)
+		return nil, err
 	}
 	var out []fs.DirEntry
 	for name, e := range n.entries {
@@ -283,16 +280,25 @@ func (m *Mem) SetModTime(name string, modTime time.Time) error {
 	return nil
 }
 
-// SyncDir implements [FS].
-func (m *Mem) SyncDir(name string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// findDir returns a directory, for the operation op.
+func (m *Mem) findDir(op, name string) (*node, error) {
 	n, err := m.find(name)
 	if err == nil && !n.isDir {
 		err = fs.ErrInvalid
 	}
 	if err != nil {
-		return pathError("syncdir", name, err)
+		return nil, pathError(op, name, err)
+	}
+	return n, nil
+}
+
+// SyncDir implements [FS].
+func (m *Mem) SyncDir(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.findDir("syncdir", name)
+	if err != nil {
+		return err
 	}
 	n.durable = maps.Clone(n.entries)
 	return nil
@@ -302,12 +308,8 @@ func (m *Mem) SyncDir(name string) error {
 func (m *Mem) SyncAll(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n, err := m.find(name)
-	if err == nil && !n.isDir {
-		err = fs.ErrInvalid
-	}
-	if err != nil {
-		return pathError("syncall", name, err)
+	if _, err := m.findDir("syncall", name); err != nil {
+		return err
 	}
 	m.root.syncAll()
 	return nil
