@@ -6,6 +6,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/broker/recordvalue"
 )
 
 // MigrationPolicy says which groups may change their protocol while they have
@@ -89,12 +91,12 @@ func (s *Shard) consumerGroupOf(g *group) (*consumerGroup, error) {
 func (s *Shard) consumerMemberOf(from *member, generation int32) (*consumerMember, error) {
 	as := &classicMember{sessionTimeoutMs: from.sessionTimeoutMs, protocols: from.protocols}
 	if len(as.protocols) == 0 {
-		return nil, fmt.Errorf("%w: no protocol", errRecordForm)
+		return nil, fmt.Errorf("%w: no protocol", recordvalue.ErrForm)
 	}
 	_, data := as.metadata()
 	subscription, no := readSubscription(data)
 	if no != nil {
-		return nil, fmt.Errorf("%w: subscription", errRecordForm)
+		return nil, fmt.Errorf("%w: subscription", recordvalue.ErrForm)
 	}
 	m := newConsumerMember(from.id)
 	m.instance, m.client, m.rebalanceTimeoutMs, m.classic = from.instance, from.client, from.rebalanceTimeoutMs, as
@@ -118,7 +120,7 @@ func (s *Shard) consumerMemberOf(from *member, generation int32) (*consumerMembe
 func (s *Shard) assignmentIn(data []byte) (assignment, error) {
 	in := kmsgAssignment(data)
 	if in == nil {
-		return nil, fmt.Errorf("%w: assignment", errRecordForm)
+		return nil, fmt.Errorf("%w: assignment", recordvalue.ErrForm)
 	}
 	return assignmentOf(func(yield func(topicPartition) bool) {
 		for _, t := range in.Topics {

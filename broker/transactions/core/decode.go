@@ -2,15 +2,13 @@ package core
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kbin"
-)
 
-// errForm is what a value that does not have the form of its schema gives.
-var errForm = errors.New("the value does not have the form of its schema")
+	"github.com/millrace/millrace/broker/recordvalue"
+)
 
 // Tags of TransactionLogValue.
 const (
@@ -30,24 +28,29 @@ func decodeValue(value []byte) (transaction, error) {
 	if version > valueVersion {
 		return transaction{}, fmt.Errorf("version %d is newer than %d", version, valueVersion)
 	}
-	v := valueReader{Reader: kbin.Reader{Src: value[2:]}, flexible: version >= 1}
+	flexible := version >= 1
+	v := recordvalue.New(value[2:], flexible)
 	producerID, epoch, timeoutMs := v.Int64(), v.Int16(), v.Int32()
 	t := newTransaction(producerID, timeoutMs)
 	t.epoch, t.state = epoch, State(v.Int8())
-	t.partitions = v.partitions()
+	t.partitions = readPartitions(&v, flexible)
 	t.updatedMs, t.startMs = v.Int64(), v.Int64()
-	v.tags(func(tag uint32, b *kbin.Reader) {
+	v.Tags(func(tag uint32, b []byte) {
+		field := kbin.Reader{Src: b}
 		switch tag {
 		case tagPreviousProducerID:
-			t.previousProducerID = b.Int64()
+			t.previousProducerID = field.Int64()
 		case tagNextProducerID:
-			t.nextProducerID = b.Int64()
+			t.nextProducerID = field.Int64()
 		case tagClientVersion:
-			t.version = b.Int16()
+			t.version = field.Int16()
+		}
+		if !field.Ok() {
+			v.Fail()
 		}
 	})
-	if err := v.Complete(); err != nil || v.bad {
-		return transaction{}, errors.Join(errForm, err)
+	if err := v.Err(); err != nil {
+		return transaction{}, err
 	}
 	if t.state < Empty || t.state > CompleteAbort {
 		return t, fmt.Errorf("state %d (%s) is never written", int8(t.state), t.state)
@@ -60,71 +63,23 @@ func decodeValue(value []byte) (transaction, error) {
 	return t, nil
 }
 
-// valueReader reads the fields of a value in either form.
-type valueReader struct {
-	kbin.Reader
-	flexible bool // compact lengths and tagged fields (KIP-482)
-	bad      bool
-}
-
-// length reads the length of an array; its elements take elementBytes at least.
-func (v *valueReader) length(elementBytes int) int {
-	n := 0
-	if v.flexible {
-		n = int(v.CompactArrayLen())
-	} else {
-		n = int(v.ArrayLen())
-	}
-	if n > len(v.Src)/elementBytes {
-		v.bad = true
-		return 0
-	}
-	return max(n, 0)
-}
-
-func (v *valueReader) partitions() []Partition {
+// readPartitions reads topics with their partitions.
+func readPartitions(v *recordvalue.Reader, flexible bool) []Partition {
 	var all []Partition
-	for range v.length(2) {
+	for range v.Length(2) {
 		var topic string
-		if v.flexible {
+		if flexible {
 			topic = v.CompactString()
 		} else {
 			topic = v.String()
 		}
-		for range v.length(4) {
+		for range v.Length(4) {
 			all = append(all, Partition{topic, v.Int32()})
 		}
-		v.tags(nil)
-		if v.bad || !v.Ok() {
+		v.Tags(nil)
+		if v.Failed() {
 			return nil
 		}
 	}
 	return all
-}
-
-// tags reads tagged fields, and gives each to on, which may be nil.
-func (v *valueReader) tags(on func(tag uint32, b *kbin.Reader)) {
-	if !v.flexible {
-		return
-	}
-	count := v.Uvarint()
-	if uint64(count) > uint64(len(v.Src))/2 {
-		v.bad = true
-		return
-	}
-	for range count {
-		tag, size := v.Uvarint(), v.Uvarint()
-		if uint64(size) > uint64(len(v.Src)) {
-			v.bad = true
-			return
-		}
-		field := kbin.Reader{Src: v.Span(int(size))}
-		if on == nil {
-			continue
-		}
-		if on(tag, &field); !field.Ok() {
-			v.bad = true
-			return
-		}
-	}
 }
