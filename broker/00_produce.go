@@ -260,6 +260,7 @@ func (p *producePart) append(log *storage.Log, records []byte, o storage.AppendO
 		failed := failedAppend()
 		if refusedByContent(err) {
 			failed.LogStartOffset = log.LogStart()
+			p.task.node.refusals.refused(p.task.request, log.ID(), err)
 		}
 		return failed, err
 	}

@@ -66,6 +66,7 @@ type Node struct {
 	ids            producerIDs
 	authorizer     *acl.Authorizer // nil when none is configured
 	denials        *denials
+	refusals       *refusals
 	quotas         *clientQuotas
 	fresh          bool // the metadata was empty at this start
 
@@ -85,6 +86,7 @@ func New(cfg configs.Broker, opts Options) (*Node, error) {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
+	n.refusals = newRefusals(n.log)
 	if opts.FS == nil {
 		opts.FS = vfs.OS()
 	}

@@ -1,20 +1,15 @@
 package conformance
 
 import (
-	"cmp"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/millrace/millrace/configs"
-	"github.com/millrace/millrace/configs/kafkaproperties"
-	"github.com/millrace/millrace/test/nodes"
-	"github.com/millrace/millrace/test/peers"
+	"time"
 )
 
 // MILLRACE_CONFORMANCE_ONLY chooses one suite by a part of its name, and
@@ -46,28 +41,7 @@ func TestConformance(t *testing.T) {
 		if !full() && len(p.short) == 0 || !strings.Contains(p.name, os.Getenv("MILLRACE_CONFORMANCE_ONLY")) {
 			continue
 		}
-		t.Run(strings.Fields(p.name)[0], func(t *testing.T) {
-			r := report{Project: p.name}
-			r.Ours, r.CannotRun = runAll(t, p, ourBroker(t, p))
-			if full() {
-				r.Kafka, _ = runAll(t, p, apacheKafka(t, p))
-				var err error
-				if os.Getenv("MILLRACE_CONFORMANCE_TESTS") != "" {
-					r, err = r.withEarlier()
-				}
-				if err := errors.Join(err, r.save()); err != nil {
-					t.Fatal(err)
-				}
-			} else {
-				r.Kafka = map[string]outcome{}
-				for _, test := range p.short {
-					r.Kafka[test] = passed
-				}
-			}
-			for _, problem := range r.problems() {
-				t.Error(problem)
-			}
-		})
+		t.Run(strings.Fields(p.name)[0], func(t *testing.T) { conform(t, p) })
 	}
 	if full() {
 		if err := writePage("../../docs/compatibility.md"); err != nil {
@@ -76,80 +50,85 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// attempts is how often a test may run until it passes, against either broker: some
-// of these suites race with themselves on a busy machine.
-const attempts = 3
+// conform runs one project's tests.
+func conform(t *testing.T, p project) {
+	t.Helper()
+	r := report{Project: p.name}
+	if !full() {
+		r.Ours, r.CannotRun = runAll(t, p, ourBroker(t, p))
+		r.Kafka = newResults()
+		for _, test := range p.short {
+			r.Kafka.Tests[test] = passed
+		}
+	} else {
+		r.Runs = []string{runName(time.Now(), commit(t))}
+		r.Ours, r.CannotRun = runAll(t, p, ourBroker(t, p))
+		r.Kafka, _ = runAll(t, p, apacheKafka(t, p))
+		var err error
+		if os.Getenv("MILLRACE_CONFORMANCE_TESTS") != "" {
+			r, err = r.withEarlier()
+		}
+		if err := errors.Join(err, r.save()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, problem := range r.problems() {
+		t.Error(problem)
+	}
+}
+
+// commit names the code that runs.
+func commit(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", "describe", "--always", "--dirty", "--exclude=*").Output()
+	if err != nil {
+		t.Fatalf("the commit that runs: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
 
 // runAll runs the tests of a project one after the other.
-func runAll(t *testing.T, p project, at target) (_ map[string]outcome, cannotRun map[string]string) {
+func runAll(t *testing.T, p project, at target) (_ results, cannotRun map[string]string) {
 	t.Helper()
 	s := p.prepare(t, at)
-	results := map[string]outcome{}
+	all, began := newResults(), time.Now()
 	for _, test := range s.tests {
 		if !p.chosen(t, test) || s.cannotRun[test] != "" {
 			continue
 		}
-		result, output := s.run(t.Context(), test)
-		for attempt := 1; attempt < attempts && (result == failed || result == hung); attempt++ {
-			t.Logf("%s %s at %s: %s, once more:\n%s", p.name, test, at.bootstrap, result, output)
-			result, output = s.run(t.Context(), test)
+		try, result, parts := 0, failed, map[string]outcome{}
+		for again := true; again; {
+			try++
+			var now map[string]outcome
+			var output string
+			result, now, output = s.run(t.Context(), test)
+			for part, o := range now {
+				if parts[part] != passed {
+					parts[part] = o
+				}
+			}
+			bad := result == failed || result == hung
+			again = bad && try < attempts
+			t.Logf("%s %s at %s: %s in try %d", p.name, test, at.bootstrap, result, try)
+			if bad {
+				t.Log(output)
+			}
 		}
-		results[test] = result
-		t.Logf("%s %s at %s: %s", p.name, test, at.bootstrap, result)
-		if result == failed || result == hung {
-			t.Log(output)
-		}
+		all.add(test, result, try, parts)
 	}
-	return results, s.cannotRun
+	all.Seconds = int(time.Since(began).Seconds())
+	return all, s.cannotRun
 }
 
-// brokerProperties are how both brokers are set up for a suite.
-func brokerProperties(p project) []string {
-	return append([]string{
-		"num.partitions=4",
-		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-		"allow.everyone.if.no.acl.found=true",
-	}, p.properties...)
-}
-
-// ourBroker runs this product's broker for a suite.
-func ourBroker(t *testing.T, p project) target {
-	t.Helper()
-	if p.ownBrokers {
-		return target{}
+// add takes what a test came to in its last try.
+func (r results) add(test string, result outcome, tries int, parts map[string]outcome) {
+	r.Tests[test] = result
+	if tries > 1 {
+		r.Tries[test] = tries
 	}
-	advertised := ""
-	if p.proxied {
-		advertised = peers.FreeAddr(t)
+	if result != passed && result != skipped && len(parts) > 0 {
+		r.Parts[test] = parts
 	}
-	listen := nodes.BrokerWith(t, func(cfg *configs.Broker) {
-		file, err := kafkaproperties.Parse("server.properties", []byte(strings.Join(brokerProperties(p), "\n")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		broker, _, err := file.Broker(*cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		broker.Listeners, broker.Listen, broker.Advertised = nil, cfg.Listen, advertised
-		*cfg = broker
-	})
-	return target{bootstrap: cmp.Or(advertised, listen), listen: listen}
-}
-
-// apacheKafka runs Apache Kafka for a suite.
-func apacheKafka(t *testing.T, p project) target {
-	t.Helper()
-	if p.ownBrokers {
-		return target{kafka: true}
-	}
-	properties, advertised := brokerProperties(p), ""
-	if p.proxied {
-		advertised = peers.FreeAddr(t)
-		properties = append(properties, "advertised.listeners=PLAINTEXT://"+advertised)
-	}
-	listen := peers.Kafka(t, peers.KafkaProperties(properties...)).Bootstrap
-	return target{bootstrap: cmp.Or(advertised, listen), listen: listen, kafka: true}
 }
 
 func TestVerdicts(t *testing.T) {
@@ -166,7 +145,9 @@ func TestVerdicts(t *testing.T) {
 		{goVerdict, "", failed},
 		{rdkafkaVerdict, "================= Test 0001_multiobj PASSED =================\nALL TESTS PASSED", passed},
 		{rdkafkaVerdict, "|  0004_conf | SKIPPED | 0s |\n============== ALL TESTS PASSED", skipped},
-		{rdkafkaVerdict, "Test 0001_multiobj FAILED", failed},
+		{rdkafkaVerdict, "### Test \"0001_multiobj\" failed at test.c:1", failed},
+		{rdkafkaVerdict, "\x1b[31m### Test \"0001_multiobj\" failed at test.c:1\n================= Test 0002_x PASSED =================", failed},
+		{rdkafkaVerdict, "low linger.ms (0ms)  FAILED\n================= Test 0055_producer_latency PASSED =================", passed},
 		{rdkafkaVerdict, "", failed},
 	} {
 		if got := c.judge(c.output); got != c.want {
@@ -176,10 +157,26 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestProblems(t *testing.T) {
-	r := report{Project: "p", Kafka: map[string]outcome{"a": passed, "b": passed, "c": failed, "d": skipped}, Ours: map[string]outcome{"a": passed, "b": hung, "c": failed}}
+	r := report{
+		Project: "p",
+		Kafka:   results{Tests: map[string]outcome{"a": passed, "b": passed, "c": failed, "d": skipped}, Parts: map[string]map[string]outcome{"c": {"c/1": passed, "c/2": failed, "c/3": passed}}},
+		Ours:    results{Tests: map[string]outcome{"a": passed, "b": hung, "c": failed}, Parts: map[string]map[string]outcome{"c": {"c/1": failed, "c/2": failed, "c/3": passed}}},
+	}
 	got := r.problems()
-	if len(got) != 1 || !strings.Contains(fmt.Sprint(got), "b") {
-		t.Errorf("problems are %v", got)
+	if len(got) != 3 || !strings.Contains(got[0], "p b:") || !strings.Contains(got[1], "p c/1:") || !strings.Contains(got[2], "p c: failed here") {
+		t.Errorf("problems are %q", got)
+	}
+}
+
+// TestPartOfARunReplacesThatPart: the others keep what is known of them.
+func TestPartOfARunReplacesThatPart(t *testing.T) {
+	earlier, now := newResults(), newResults()
+	earlier.add("a", failed, 3, map[string]outcome{"a/1": passed})
+	earlier.add("b", passed, 2, nil)
+	now.add("a", passed, 1, nil)
+	both := now.over(earlier)
+	if both.Tests["a"] != passed || both.Tests["b"] != passed || len(both.Parts) != 0 || len(both.Tries) != 1 || both.repeated() != "b (in try 2)" {
+		t.Errorf("%+v", both)
 	}
 }
 

@@ -53,10 +53,10 @@ type verdicts struct{ ours, kafka map[string]outcome }
 func verdictsOf(reports []report) verdicts {
 	v := verdicts{ours: map[string]outcome{}, kafka: map[string]outcome{}}
 	for _, r := range reports {
-		for test, o := range r.Ours {
+		for test, o := range r.Ours.Tests {
 			v.ours[r.key(test)] = o
 		}
-		for test, o := range r.Kafka {
+		for test, o := range r.Kafka.Tests {
 			v.kafka[r.key(test)] = o
 		}
 	}

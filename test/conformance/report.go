@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +10,61 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
-// report is what one project's tests came to, by the names of the tests.
+// results are what one broker's run of a suite came to, by the names of the tests.
+type results struct {
+	Tests map[string]outcome `json:"tests"`
+	// Tries says how often a test ran, of those that ran more than once.
+	Tries map[string]int `json:"tries,omitempty"`
+	// Parts are the outcomes of the parts of those tests that did not pass: what
+	// passed in one of their tries has passed.
+	Parts map[string]map[string]outcome `json:"parts,omitempty"`
+	// Seconds is how long the last run took, for as many tests as ran in it.
+	Seconds int `json:"seconds"`
+}
+
+func newResults() results {
+	return results{Tests: map[string]outcome{}, Tries: map[string]int{}, Parts: map[string]map[string]outcome{}}
+}
+
+// count says how many tests ended so.
+func (r results) count(want outcome) int {
+	n := 0
+	for _, o := range r.Tests {
+		if o == want {
+			n++
+		}
+	}
+	return n
+}
+
+// over puts the newer results of some tests in the place of their earlier ones.
+func (r results) over(earlier results) results {
+	both := newResults()
+	both.Seconds = earlier.Seconds
+	maps.Copy(both.Tests, earlier.Tests)
+	maps.Copy(both.Tries, earlier.Tries)
+	maps.Copy(both.Parts, earlier.Parts)
+	for test := range r.Tests {
+		delete(both.Tries, test)
+		delete(both.Parts, test)
+	}
+	maps.Copy(both.Tests, r.Tests)
+	maps.Copy(both.Tries, r.Tries)
+	maps.Copy(both.Parts, r.Parts)
+	return both
+}
+
+// report is what one project's tests came to with both brokers.
 type report struct {
-	Project string             `json:"project"`
-	Ours    map[string]outcome `json:"ours"`
-	Kafka   map[string]outcome `json:"kafka"`
+	Project string `json:"project"`
+	// Runs say when and of which revision the last run of the whole suite was, and
+	// then the runs of some of its tests that came after it.
+	Runs  []string `json:"runs"`
+	Ours  results  `json:"ours"`
+	Kafka results  `json:"kafka"`
 	// CannotRun are tests that ran against neither, with the reason.
 	CannotRun map[string]string `json:"cannot_run,omitempty"`
 }
@@ -40,21 +87,28 @@ func (r report) save() error {
 
 // withEarlier adds what earlier runs found out about the tests that did not run now.
 func (r report) withEarlier() (report, error) {
-	text, err := os.ReadFile(r.path())
+	earlier, err := savedReport(r.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
 	if err != nil {
 		return r, err
 	}
-	var earlier report
-	if err := json.Unmarshal(text, &earlier); err != nil {
-		return r, fmt.Errorf("%s: %w", r.path(), err)
+	r.Runs = append(earlier.Runs, fmt.Sprintf("%d of its tests again %s", len(r.Ours.Tests), strings.Join(r.Runs, ", ")))
+	r.Ours, r.Kafka = r.Ours.over(earlier.Ours), r.Kafka.over(earlier.Kafka)
+	return r, nil
+}
+
+func savedReport(path string) (report, error) {
+	var r report
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return r, err
 	}
-	maps.Copy(earlier.Ours, r.Ours)
-	maps.Copy(earlier.Kafka, r.Kafka)
-	earlier.Project, earlier.CannotRun = r.Project, r.CannotRun
-	return earlier, nil
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
 }
 
 // savedReports returns the reports of all projects.
@@ -65,23 +119,18 @@ func savedReports() ([]report, error) {
 	}
 	var reports []report
 	for _, path := range paths {
-		text, err := os.ReadFile(path)
+		r, err := savedReport(path)
 		if err != nil {
 			return nil, err
-		}
-		var r report
-		if err := json.Unmarshal(text, &r); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		reports = append(reports, r)
 	}
 	return reports, nil
 }
 
-// knownDifferences gives the reason for each test that passes with Apache Kafka
-// and not here, by the first word of its project and its name.
-func knownDifferences() map[string]string {
-	return map[string]string{}
+// runName names a run by its day and by the commit whose code it ran.
+func runName(began time.Time, commit string) string {
+	return began.UTC().Format(time.DateOnly) + " at " + commit
 }
 
 func (r report) key(test string) string { return strings.Fields(r.Project)[0] + " " + test }
@@ -89,107 +138,43 @@ func (r report) key(test string) string { return strings.Fields(r.Project)[0] + 
 // different are the tests that pass with Apache Kafka and not here.
 func (r report) different() []string {
 	var tests []string
-	for _, test := range slices.Sorted(maps.Keys(r.Kafka)) {
-		if r.Kafka[test] == passed && r.Ours[test] != passed {
+	for _, test := range slices.Sorted(maps.Keys(r.Kafka.Tests)) {
+		if r.Kafka.Tests[test] == passed && r.Ours.Tests[test] != passed {
 			tests = append(tests, test)
 		}
 	}
 	return tests
 }
 
-// problems are differences without a reason.
+// differentParts are the parts that pass with Apache Kafka and not here, of tests
+// that fail with both.
+func (r report) differentParts() []string {
+	var parts []string
+	for _, test := range slices.Sorted(maps.Keys(r.Kafka.Parts)) {
+		ours, ran := r.Ours.Parts[test]
+		for _, part := range slices.Sorted(maps.Keys(r.Kafka.Parts[test])) {
+			if ran && r.Kafka.Parts[test][part] == passed && ours[part] != passed {
+				parts = append(parts, part)
+			}
+		}
+	}
+	return parts
+}
+
+// problems are differences that nobody has given a reason for.
 func (r report) problems() []string {
 	var problems []string
-	for _, test := range r.different() {
+	for _, test := range slices.Concat(r.different(), r.differentParts()) {
 		if knownDifferences()[r.key(test)] == "" {
-			problems = append(problems, fmt.Sprintf("%s %s: %s here, passes with Apache Kafka", r.Project, test, r.Ours[test]))
+			problems = append(problems, fmt.Sprintf("%s: does not pass here (%s), passes with Apache Kafka", r.key(test), r.Ours.Tests[test]))
+		}
+	}
+	for _, test := range slices.Sorted(maps.Keys(r.Ours.Tests)) {
+		if ours, kafka := r.Ours.Tests[test], r.Kafka.Tests[test]; ours != kafka || ours == failed || ours == hung {
+			if kafka != passed && explanation(r.key(test)) == "" {
+				problems = append(problems, fmt.Sprintf("%s: %s here, %q with Apache Kafka, and no reason is given", r.key(test), ours, kafka))
+			}
 		}
 	}
 	return problems
-}
-
-func (r report) count(results map[string]outcome, want outcome) int {
-	n := 0
-	for _, o := range results {
-		if o == want {
-			n++
-		}
-	}
-	return n
-}
-
-// The page's part between these lines is written by the run.
-const (
-	pageBegin = "<!-- written by make conformance: begin -->"
-	pageEnd   = "<!-- written by make conformance: end -->"
-)
-
-// writePage replaces the generated part of the page.
-func writePage(path string) error {
-	reports, err := savedReports()
-	if err != nil {
-		return err
-	}
-	page, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(page), pageBegin)
-	_, after, ok2 := strings.Cut(rest, pageEnd)
-	if !ok || !ok2 {
-		return errors.New(path + " has no place for the table")
-	}
-	text, err := generated(reports)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(before+text+after), 0o644)
-}
-
-// generated is the part of the page that the run writes.
-func generated(reports []report) (string, error) {
-	features, err := featureTables(reports)
-	if err != nil {
-		return "", err
-	}
-	return pageBegin + "\n" + table(reports) + "\n" + features + pageEnd, nil
-}
-
-func table(reports []report) string {
-	var b strings.Builder
-	b.WriteString("| suite | tests | pass with Apache Kafka 4.1.1 | pass here | of those that pass with Kafka, here too | skipped here |\n|---|---|---|---|---|---|\n")
-	for _, r := range reports {
-		with := r.count(r.Kafka, passed)
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d of %d | %d |\n", r.Project, len(r.Ours), with, r.count(r.Ours, passed), with-len(r.different()), with, r.count(r.Ours, skipped))
-	}
-	b.WriteString("\n")
-	rows := 0
-	for _, r := range reports {
-		for _, test := range slices.Sorted(maps.Keys(r.Ours)) {
-			if r.Ours[test] == r.Kafka[test] && (r.Ours[test] == passed || r.Ours[test] == skipped) {
-				continue
-			}
-			if rows++; rows == 1 {
-				b.WriteString("| test that does not pass on both | with Apache Kafka | here | reason |\n|---|---|---|---|\n")
-			}
-			reason := knownDifferences()[r.key(test)]
-			switch {
-			case r.Ours[test] == passed:
-				reason = "passes here"
-			case r.Kafka[test] != passed:
-				reason = "not of this broker's making"
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), cmp.Or(r.Kafka[test], "not run"), r.Ours[test], reason)
-		}
-	}
-	rows = 0
-	for _, r := range reports {
-		for _, test := range slices.Sorted(maps.Keys(r.CannotRun)) {
-			if rows++; rows == 1 {
-				b.WriteString("\n| test that one node cannot serve, run against neither | what it does |\n|---|---|\n")
-			}
-			fmt.Fprintf(&b, "| %s | %s |\n", r.key(test), r.CannotRun[test])
-		}
-	}
-	return b.String()
 }

@@ -36,6 +36,7 @@ type KafkaOption func(*kafkaOptions)
 type kafkaOptions struct {
 	properties []string
 	listeners  []string
+	host       string
 	jvm        []string
 }
 
@@ -48,6 +49,11 @@ func KafkaProperties(lines ...string) KafkaOption {
 // needs are for [KafkaProperties].
 func KafkaListener(name, addr string) KafkaOption {
 	return func(o *kafkaOptions) { o.listeners = append(o.listeners, name+"://"+addr) }
+}
+
+// KafkaHost is the name of this host that the server tells its clients.
+func KafkaHost(name string) KafkaOption {
+	return func(o *kafkaOptions) { o.host = name }
 }
 
 // KafkaJVM replaces the flags of the server's Java machine, for benchmarks;
@@ -146,7 +152,7 @@ func KafkaProgram(t testing.TB, mainClass string, args ...string) *exec.Cmd {
 func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 	t.Helper()
 	classpath := KafkaClasspath(t)
-	o := kafkaOptions{jvm: quickJVM()}
+	o := kafkaOptions{jvm: quickJVM(), host: "127.0.0.1"}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -162,7 +168,7 @@ func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 		"node.id=1",
 		"controller.quorum.voters=1@" + controller,
 		"listeners=PLAINTEXT://" + addr + extra + ",CONTROLLER://" + controller,
-		"advertised.listeners=PLAINTEXT://" + addr + extra,
+		"advertised.listeners=" + strings.ReplaceAll("PLAINTEXT://"+addr+extra, "//127.0.0.1:", "//"+o.host+":"),
 		"controller.listener.names=CONTROLLER",
 		"log.dirs=" + s.LogDir,
 		"offsets.topic.replication.factor=1",
@@ -190,6 +196,7 @@ func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 func (s *KafkaServer) Start() {
 	s.t.Helper()
 	argv := append([]string{}, s.heap...)
+	argv = append(argv, "-Duser.timezone=UTC", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss'Z'")
 	argv = append(argv, "-cp", KafkaClasspath(s.t), "kafka.Kafka", s.properties)
 	s.starts++
 	s.Process = start(s.t, exec.Command("java", argv...), filepath.Join(s.dir, fmt.Sprintf("server-%d.log", s.starts)))

@@ -173,6 +173,9 @@ func (p *Process) Log() string {
 	return tail(string(b), 4000)
 }
 
+// LogFile is where the process writes what it has to say.
+func (p *Process) LogFile() string { return p.log }
+
 // Kill ends the process at once, as kill -9 does, and waits for its end.
 func (p *Process) Kill() {
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // fails only when it has already ended

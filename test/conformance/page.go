@@ -1,0 +1,128 @@
+package conformance
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// The page's part between these lines is written by the run.
+const (
+	pageBegin = "<!-- written by make conformance: begin -->"
+	pageEnd   = "<!-- written by make conformance: end -->"
+)
+
+// writePage replaces the generated part of the page.
+func writePage(path string) error {
+	reports, err := savedReports()
+	if err != nil {
+		return err
+	}
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(page), pageBegin)
+	_, after, ok2 := strings.Cut(rest, pageEnd)
+	if !ok || !ok2 {
+		return errors.New(path + " has no place for the table")
+	}
+	text, err := generated(reports)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(before+text+after), 0o644)
+}
+
+// generated is the part of the page that the run writes.
+func generated(reports []report) (string, error) {
+	features, err := featureTables(reports)
+	if err != nil {
+		return "", err
+	}
+	return pageBegin + "\n" + suitesTable(reports) + differencesTable(reports) + cannotRunTable(reports) + triesTable(reports) + "\n" + features + pageEnd, nil
+}
+
+// suitesTable has a line for each suite.
+func suitesTable(reports []report) string {
+	var b strings.Builder
+	b.WriteString("| suite | run | tests | pass with Apache Kafka 4.1.1 | pass here | of those that pass with Kafka, here too | skipped here | minutes here, with Kafka |\n|---|---|---|---|---|---|---|---|\n")
+	for _, r := range reports {
+		with := r.Kafka.count(passed)
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d of %d | %d | %.1f, %.1f |\n", r.Project, strings.Join(r.Runs, "; "), len(r.Ours.Tests), with, r.Ours.count(passed),
+			with-len(r.different()), with, r.Ours.count(skipped), float64(r.Ours.Seconds)/60, float64(r.Kafka.Seconds)/60)
+	}
+	return b.String()
+}
+
+// differencesTable has a line for each test that does not pass with both.
+func differencesTable(reports []report) string {
+	var b strings.Builder
+	for _, r := range reports {
+		for _, test := range slices.Sorted(maps.Keys(r.Ours.Tests)) {
+			ours, kafka := r.Ours.Tests[test], r.Kafka.Tests[test]
+			if ours == kafka && (ours == passed || ours == skipped) {
+				continue
+			}
+			if b.Len() == 0 {
+				b.WriteString("\n| test that does not pass with both | with Apache Kafka | here | reason |\n|---|---|---|---|\n")
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.key(test), outcomeOf(r.Kafka, test), outcomeOf(r.Ours, test), explanation(r.key(test)))
+		}
+	}
+	return b.String()
+}
+
+// outcomeOf says how a test ended, and how many of its parts passed all the same.
+func outcomeOf(r results, test string) string {
+	said := string(cmp.Or(r.Tests[test], "not run"))
+	parts := r.Parts[test]
+	if len(parts) == 0 {
+		return said
+	}
+	passes := 0
+	for _, o := range parts {
+		if o == passed {
+			passes++
+		}
+	}
+	return fmt.Sprintf("%s; %d of its %d parts pass", said, passes, len(parts))
+}
+
+func cannotRunTable(reports []report) string {
+	var b strings.Builder
+	for _, r := range reports {
+		for _, test := range slices.Sorted(maps.Keys(r.CannotRun)) {
+			if b.Len() == 0 {
+				b.WriteString("\n| test that one node cannot serve, run against neither | what it does |\n|---|---|\n")
+			}
+			fmt.Fprintf(&b, "| %s | %s |\n", r.key(test), r.CannotRun[test])
+		}
+	}
+	return b.String()
+}
+
+// triesTable says which tests passed only when they ran again.
+func triesTable(reports []report) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nA test that fails may run %d times. Those that passed, but not at once:\n\n| suite | here | with Apache Kafka |\n|---|---|---|\n", attempts)
+	for _, r := range reports {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", strings.Fields(r.Project)[0], r.Ours.repeated(), r.Kafka.repeated())
+	}
+	return b.String()
+}
+
+// repeated names the tests that passed in a later try.
+func (r results) repeated() string {
+	var names []string
+	for _, test := range slices.Sorted(maps.Keys(r.Tries)) {
+		if r.Tests[test] == passed {
+			names = append(names, fmt.Sprintf("%s (in try %d)", test, r.Tries[test]))
+		}
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
+}
