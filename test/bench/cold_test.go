@@ -38,8 +38,7 @@ func brokerCold(t testing.TB, targets []target) []*table {
 			tab.add("cold read, MiB/s", s.name, float64(c.bytes)/mib/took.Seconds())
 			tab.add("server CPU s/GiB", s.name, cpu/(float64(c.bytes)/(1<<30)))
 			addPercentiles(tab, "produce ", s.name, acks)
-			g.deleteTopic(topic)
-			g.deleteTopic(topic + "-beside")
+			s.settle(t, topic, topic+"-beside")
 		}
 	}
 	relabel(tab)

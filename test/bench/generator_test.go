@@ -3,7 +3,10 @@ package bench
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sys/unix"
 )
 
 // loadCase is one row of the broker's load matrix.
@@ -71,6 +75,44 @@ func (g generator) deleteTopic(topic string) {
 	if _, err := kadm.NewClient(c).DeleteTopic(g.t.Context(), topic); err != nil {
 		g.t.Fatal(err)
 	}
+}
+
+// settle deletes what a load has produced and waits until its files are gone and the disk
+// has everything that anybody wrote, so that the next load, which may be another system's, does not pay for it.
+func (s target) settle(t testing.TB, topics ...string) {
+	t.Helper()
+	for _, topic := range topics {
+		generator{t, s.bootstrap}.deleteTopic(topic)
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(2 * time.Minute); slices.ContainsFunc(topics, func(topic string) bool { return hasFiles(t, s.dir, topic) }); {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("%s still has files of %v in %s", s.name, topics, s.dir)
+		}
+	}
+	unix.Sync()
+}
+
+// hasFiles reports whether a directory of a topic's partition is below dir, also one that is being deleted.
+func hasFiles(t testing.TB, dir, topic string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // deleted since its directory was read
+		}
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), topic+"-") {
+			found = true
+			return fs.SkipAll
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // produce sends the case's records and returns how long it took until the last

@@ -20,7 +20,7 @@ func brokerLatency(t testing.TB, targets []target) []*table {
 			g, topic := generator{t, s.bootstrap}, fmt.Sprintf("latency-%d", round)
 			g.createTopic(topic, 6)
 			addPercentiles(tab, "", s.name, g.latencies(topic, perSecond, warmUp, lasting))
-			g.deleteTopic(topic)
+			s.settle(t, topic)
 		}
 	}
 	return []*table{tab}

@@ -13,7 +13,7 @@ const mib = 1 << 20
 
 func loadCases() []loadCase {
 	none, lz4, zstd := kgo.NoCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()
-	base := loadCase{recordBytes: 1024, partitions: 6, producers: 1, consumers: 1, codec: none, codecName: "none", bytes: 384 * mib, passes: 2}
+	base := loadCase{recordBytes: 1024, partitions: 6, producers: 1, consumers: 1, codec: none, codecName: "none", bytes: 384 * mib, passes: 4}
 	with := func(change func(*loadCase)) loadCase {
 		c := base
 		change(&c)
@@ -30,7 +30,7 @@ func loadCases() []loadCase {
 		with(func(c *loadCase) { c.codec, c.codecName, c.bytes = lz4, "lz4", 2048*mib }),
 		with(func(c *loadCase) { c.codec, c.codecName, c.bytes = zstd, "zstd", 2048*mib }),
 		with(func(c *loadCase) { c.transactional = true }),
-		with(func(c *loadCase) { c.producers, c.consumers, c.bytes, c.passes = 10, 4, 256*mib, 1 }),
+		with(func(c *loadCase) { c.producers, c.consumers, c.bytes, c.passes = 10, 4, 256*mib, 2 }),
 		with(func(c *loadCase) { c.producers, c.consumers, c.bytes, c.passes = 50, 8, 256*mib, 1 }),
 	}
 }
@@ -41,7 +41,7 @@ type matrixTables struct {
 }
 
 func newMatrixTables(systems []string) matrixTables {
-	const load = "franz-go on the same two processors, linger 5 ms, values that compress as logs do; one load before them that does not count."
+	const load = "franz-go on the same two processors, linger 5 ms, values that compress as logs do; one load before them that does not count; before each, the files of the one before are gone and the disk is idle."
 	return matrixTables{
 		rate:     newTable("Produce, MiB/s", load+" Until the last record is acknowledged.", systems...).wants(goal{ratioMin: 1}),
 		cpu:      newTable("Produce, server CPU s/GiB", load+" GiB of records before compression.", systems...).wants(goal{ratioMax: 0.25}),
@@ -73,7 +73,7 @@ func (m *matrixTables) measure(t testing.TB, s target, c loadCase, topic string)
 	average, peak := stop()
 	m.memory.add(c.name()+", average", s.name, average)
 	m.memory.add(c.name()+", largest", s.name, peak)
-	g.deleteTopic(topic)
+	s.settle(t, topic)
 }
 
 // brokerMatrix runs every load on every system, alternating.

@@ -30,14 +30,14 @@ func brokerTools(t testing.TB, targets []target) []*table {
 	for _, s := range targets {
 		g := generator{t, s.bootstrap}
 		load(t, load1, s, "tools-load", records)
-		g.deleteTopic("tools-load")
+		s.settle(t, "tools-load")
 		g.createTopic("tools-latency", 1)
 		endToEnd(t, nil, s, 1000)
 		endToEnd(t, e2e, s, 4000)
-		g.deleteTopic("tools-latency")
+		s.settle(t, "tools-latency")
 		g.createTopic("tools-rdkafka", loadPartitions)
 		rdkafkaLoad(t, rdkafka, s, program, records)
-		g.deleteTopic("tools-rdkafka")
+		s.settle(t, "tools-rdkafka")
 	}
 	return []*table{load1, e2e, rdkafka}
 }
