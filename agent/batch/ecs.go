@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/millrace/millrace/internal/jsonquote"
 )
 
 // ecsVersion is the version of the Elastic Common Schema of the documents.
@@ -44,7 +46,7 @@ func newECSEncoder(s *Settings, path string) *ecsEncoder {
 		panic("batch: maps of strings always marshal: " + err.Error())
 	}
 	b[0] = ','
-	return &ecsEncoder{path: appendJSONString(nil, []byte(path)), after: b}
+	return &ecsEncoder{path: jsonquote.Append(nil, path), after: b}
 }
 
 // encode appends the document of ev to dst. A document longer than limit (escapes can make it six times as long as its
@@ -69,7 +71,7 @@ func (e *ecsEncoder) document(dst []byte, ev *Event, timeMs int64) []byte {
 	dst = append(dst, `{"@timestamp":"`...)
 	dst = time.UnixMilli(timeMs).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
 	dst = append(dst, `","message":`...)
-	dst = appendJSONString(dst, ev.Value)
+	dst = jsonquote.Append(dst, ev.Value)
 	if !utf8.Valid(ev.Value) {
 		dst = append(dst, `,"message_base64":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, ev.Value)
@@ -79,43 +81,4 @@ func (e *ecsEncoder) document(dst []byte, ev *Event, timeMs int64) []byte {
 	dst = strconv.AppendInt(append(dst, `},"offset":`...), ev.Start, 10)
 	dst = append(dst, '}')
 	return append(dst, e.after...)
-}
-
-// appendJSONString appends s quoted. What is not UTF-8 becomes U+FFFD.
-func appendJSONString(dst, s []byte) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRune(s[i:])
-			if r == utf8.RuneError && size == 1 {
-				dst = append(append(dst, s[from:i]...), "\uFFFD"...)
-				from = i + 1
-			}
-			i += size
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
-		}
-		i++
-		from = i
-	}
-	return append(append(dst, s[from:]...), '"')
 }

@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/millrace/millrace/internal/jsonquote"
 )
 
 // AppendJSON appends the event as a nested JSON object, with @timestamp
@@ -102,7 +103,7 @@ func (w *writer) key(k string) {
 		w.dst = append(w.dst, ',')
 	}
 	w.first = false
-	w.dst = appendQuoted(w.dst, k)
+	w.dst = jsonquote.Append(w.dst, k)
 	w.dst = append(w.dst, ':')
 }
 
@@ -129,7 +130,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	case KindFloat:
 		return appendFloat(dst, math.Float64frombits(v.num))
 	case KindString:
-		return appendQuoted(dst, v.str)
+		return jsonquote.Append(dst, v.str)
 	case KindList:
 		dst = append(dst, '[')
 		for i, e := range v.more.list {
@@ -145,7 +146,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendQuoted(dst, f.Name), ':')
+			dst = append(jsonquote.Append(dst, f.Name), ':')
 			dst = f.Value.AppendJSON(dst)
 		}
 		return append(dst, '}')
@@ -166,46 +167,6 @@ func appendFloat(dst []byte, f float64) []byte {
 		dst = append(dst, '.', '0')
 	}
 	return dst
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendQuoted appends s as a JSON string; bytes that are not UTF-8 become U+FFFD.
-func appendQuoted(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && size == 1 {
-				dst = append(append(dst, s[start:i]...), "\uFFFD"...)
-				start = i + 1
-			}
-			i += size
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i++
-		start = i
-	}
-	return append(append(dst, s[start:]...), '"')
 }
 
 // appendTime writes UTC in ISO 8601 with 3 digits of the second's fraction,
