@@ -35,78 +35,80 @@ func (g *gather[R]) part(i int) func(kmsg.Response) {
 	}
 }
 
+// fanOut routes a request about several groups to their shards, a request for each group, and calls
+// done with the answers in the order of the groups.
+func fanOut[R kmsg.Response](c *Coordinator, client ClientInfo, groups []string, one func(i int) kmsg.Request, done func([]R)) {
+	if len(groups) == 0 {
+		done(nil)
+		return
+	}
+	all := newGather(len(groups), done)
+	for i, g := range groups {
+		c.route(g, client, one(i), all.part(i))
+	}
+}
+
 func (c *Coordinator) offsetFetch(client ClientInfo, req *kmsg.OffsetFetchRequest, reply func(kmsg.Response)) {
 	if req.Version < 8 {
 		c.route(req.Group, client, req, reply)
 		return
 	}
-	answer := kmsg.NewPtrOffsetFetchResponse()
-	answer.Version, answer.Groups = req.Version, []kmsg.OffsetFetchResponseGroup{}
-	if len(req.Groups) == 0 {
-		reply(answer)
-		return
+	groups := make([]string, len(req.Groups))
+	for i, g := range req.Groups {
+		groups[i] = g.Group
 	}
-	all := newGather(len(req.Groups), func(parts []*kmsg.OffsetFetchResponse) {
+	fanOut(c, client, groups, func(i int) kmsg.Request {
+		one := *req
+		one.Groups = req.Groups[i : i+1]
+		return &one
+	}, func(parts []*kmsg.OffsetFetchResponse) {
+		answer := kmsg.NewPtrOffsetFetchResponse()
+		answer.Version, answer.Groups = req.Version, []kmsg.OffsetFetchResponseGroup{}
 		for _, p := range parts {
 			answer.Groups = append(answer.Groups, p.Groups...)
 		}
 		reply(answer)
 	})
-	for i, g := range req.Groups {
-		one := *req
-		one.Groups = []kmsg.OffsetFetchRequestGroup{g}
-		c.route(g.Group, client, &one, all.part(i))
-	}
 }
 
 func (c *Coordinator) deleteGroups(client ClientInfo, req *kmsg.DeleteGroupsRequest, reply func(kmsg.Response)) {
-	answer := kmsg.NewPtrDeleteGroupsResponse()
-	answer.Version, answer.Groups = req.Version, []kmsg.DeleteGroupsResponseGroup{}
-	if len(req.Groups) == 0 {
-		reply(answer)
-		return
-	}
-	all := newGather(len(req.Groups), func(parts []*kmsg.DeleteGroupsResponse) {
+	fanOut(c, client, req.Groups, func(i int) kmsg.Request {
+		one := *req
+		one.Groups = req.Groups[i : i+1]
+		return &one
+	}, func(parts []*kmsg.DeleteGroupsResponse) {
+		answer := kmsg.NewPtrDeleteGroupsResponse()
+		answer.Version, answer.Groups = req.Version, []kmsg.DeleteGroupsResponseGroup{}
 		for _, p := range parts {
 			answer.Groups = append(answer.Groups, p.Groups...)
 		}
 		reply(answer)
 	})
-	for i, g := range req.Groups {
-		one := *req
-		one.Groups = []string{g}
-		c.route(g, client, &one, all.part(i))
-	}
 }
 
 func (c *Coordinator) describeGroups(client ClientInfo, req *kmsg.DescribeGroupsRequest, reply func(kmsg.Response)) {
-	answer := kmsg.NewPtrDescribeGroupsResponse()
-	answer.Version, answer.Groups = req.Version, []kmsg.DescribeGroupsResponseGroup{}
-	if len(req.Groups) == 0 {
-		reply(answer)
-		return
-	}
-	all := newGather(len(req.Groups), func(parts []*kmsg.DescribeGroupsResponse) {
+	fanOut(c, client, req.Groups, func(i int) kmsg.Request {
+		one := *req
+		one.Groups = req.Groups[i : i+1]
+		return &one
+	}, func(parts []*kmsg.DescribeGroupsResponse) {
+		answer := kmsg.NewPtrDescribeGroupsResponse()
+		answer.Version, answer.Groups = req.Version, []kmsg.DescribeGroupsResponseGroup{}
 		for _, p := range parts {
 			answer.Groups = append(answer.Groups, p.Groups...)
 		}
 		reply(answer)
 	})
-	for i, g := range req.Groups {
-		one := *req
-		one.Groups = []string{g}
-		c.route(g, client, &one, all.part(i))
-	}
 }
 
 func (c *Coordinator) describeConsumerGroups(client ClientInfo, req *kmsg.ConsumerGroupDescribeRequest, reply func(kmsg.Response)) {
-	answer := kmsg.NewPtrConsumerGroupDescribeResponse()
-	answer.Version, answer.Groups = req.Version, []kmsg.ConsumerGroupDescribeResponseGroup{}
-	if len(req.Groups) == 0 {
-		reply(answer)
-		return
-	}
-	all := newGather(len(req.Groups), func(parts []*kmsg.ConsumerGroupDescribeResponse) {
+	fanOut(c, client, req.Groups, func(i int) kmsg.Request {
+		one := *req
+		one.Groups = req.Groups[i : i+1]
+		return &one
+	}, func(parts []*kmsg.ConsumerGroupDescribeResponse) {
+		answer := kmsg.NewPtrConsumerGroupDescribeResponse()
+		answer.Version, answer.Groups = req.Version, []kmsg.ConsumerGroupDescribeResponseGroup{}
 		for _, p := range parts {
 			answer.Groups = append(answer.Groups, p.Groups...)
 		}
@@ -116,11 +118,6 @@ func (c *Coordinator) describeConsumerGroups(client ClientInfo, req *kmsg.Consum
 		})
 		reply(answer)
 	})
-	for i, g := range req.Groups {
-		one := *req
-		one.Groups = []string{g}
-		c.route(g, client, &one, all.part(i))
-	}
 }
 
 // listGroups asks all shards; one that is loading makes the whole answer an
