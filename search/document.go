@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/millrace/millrace/search/apierror"
+	"github.com/millrace/millrace/search/storage"
 )
 
 // putDocument is PUT and POST index/_doc/id and POST index/_doc.
@@ -87,19 +88,11 @@ func (n *Node) writeDocument(r *request, kind string) (answer, error) {
 
 // getDocument is GET and HEAD index/_doc/id. It sees documents that are not refreshed yet.
 func (n *Node) getDocument(r *request) (answer, error) {
-	filter, err := readGetParams(r)
+	filter, d, found, err := n.lookUp(r)
 	if err != nil {
 		return answer{}, err
 	}
 	name, id := r.params["index"], r.params["id"]
-	ix := n.store.Index(name)
-	if ix == nil {
-		return answer{}, notFound(name)
-	}
-	d, found, err := ix.Get(id)
-	if err != nil {
-		return answer{}, err
-	}
 	if !found {
 		return answer{status: http.StatusNotFound, body: map[string]any{"_index": name, "_id": id, "found": false}}, nil
 	}
@@ -124,21 +117,26 @@ func readGetParams(r *request) (sourceFilter, error) {
 	return filter, r.finish()
 }
 
+// lookUp finds the document that a request names, refreshed or not, and reads which part of it is asked for.
+func (n *Node) lookUp(r *request) (filter sourceFilter, d storage.Document, found bool, err error) {
+	if filter, err = readGetParams(r); err != nil {
+		return filter, d, false, err
+	}
+	ix := n.store.Index(r.params["index"])
+	if ix == nil {
+		return filter, d, false, notFound(r.params["index"])
+	}
+	d, found, err = ix.Get(r.params["id"])
+	return filter, d, found, err
+}
+
 // getSource is GET and HEAD index/_source/id.
 func (n *Node) getSource(r *request) (answer, error) {
-	filter, err := readGetParams(r)
+	filter, d, found, err := n.lookUp(r)
 	if err != nil {
 		return answer{}, err
 	}
 	name, id := r.params["index"], r.params["id"]
-	ix := n.store.Index(name)
-	if ix == nil {
-		return answer{}, notFound(name)
-	}
-	d, found, err := ix.Get(id)
-	if err != nil {
-		return answer{}, err
-	}
 	if !found {
 		return answer{}, &apierror.Error{Status: http.StatusNotFound, Type: "resource_not_found_exception", Reason: "Document not found [" + name + "]/[" + id + "]"}
 	}

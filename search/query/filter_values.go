@@ -128,6 +128,25 @@ func anyValue(c *column.Column, row int, test func(i int) bool) bool {
 	return false
 }
 
+// keepRows clears the rows that have no value of a field that passes the test.
+func keepRows(b Rows, field *mapping.Field, rows column.Bitmap, test func(*column.Column) func(i int) bool) error {
+	c, err := b.Column(field)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		clear(rows)
+		return nil
+	}
+	passes := test(c)
+	for row := range rows.Rows {
+		if !anyValue(c, row, passes) {
+			rows.Clear(row)
+		}
+	}
+	return nil
+}
+
 // exactFilter matches any of the values.
 func exactFilter(field *mapping.Field, values [][]byte) Filter {
 	if len(values) == 1 {
@@ -192,20 +211,9 @@ func (f *intFilter) Apply(b Rows, rows column.Bitmap) error {
 	if ok && len(f.ranges) == 1 && f.low <= low && high <= f.high {
 		return (&existsFilter{fields: []*mapping.Field{f.field}}).Apply(b, rows)
 	}
-	c, err := b.Column(f.field)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		clear(rows)
-		return nil
-	}
-	for row := range rows.Rows {
-		if !anyValue(c, row, func(i int) bool { return f.matches(c.Ints[i]) }) {
-			rows.Clear(row)
-		}
-	}
-	return nil
+	return keepRows(b, f.field, rows, func(c *column.Column) func(int) bool {
+		return func(i int) bool { return f.matches(c.Ints[i]) }
+	})
 }
 
 func (f *intFilter) matches(v int64) bool {
@@ -234,20 +242,9 @@ type floatFilter struct {
 
 // Apply implements [Filter].
 func (f *floatFilter) Apply(b Rows, rows column.Bitmap) error {
-	c, err := b.Column(f.field)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		clear(rows)
-		return nil
-	}
-	for row := range rows.Rows {
-		if !anyValue(c, row, func(i int) bool { return f.match(c.Floats[i]) }) {
-			rows.Clear(row)
-		}
-	}
-	return nil
+	return keepRows(b, f.field, rows, func(c *column.Column) func(int) bool {
+		return func(i int) bool { return f.match(c.Floats[i]) }
+	})
 }
 
 func (f *floatFilter) cost() int { return 3 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,20 +19,7 @@ import (
 
 var binary string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "millrace-capacity-")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			binary, err = process.Build(dir, "../..")
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { os.Exit(process.Main(m, "../..", &binary)) }
 
 // client produces without retries, so that a test sees each answer of the broker.
 func client(t testing.TB, p *process.Process, opts ...kgo.Opt) *kgo.Client {

@@ -17,20 +17,7 @@ import (
 // binary is the product as it is shipped, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "millrace-e2e-")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			binary, err = process.Build(dir, "../..")
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { os.Exit(process.Main(m, "../..", &binary)) }
 
 // request does one HTTP exchange and returns the body of a 2xx answer.
 func request(ctx context.Context, method, url string, body any) ([]byte, error) {

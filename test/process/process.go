@@ -43,6 +43,21 @@ func Build(dir, root string) (string, error) {
 	return binary, nil
 }
 
+// Main runs the tests of a package that share one binary: it builds it, as [Build] does, into a
+// directory that goes when the tests have ended. It returns the code to exit with.
+func Main(m *testing.M, root string, binary *string) int {
+	dir, err := os.MkdirTemp("", "millrace-binary-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*binary, err = Build(dir, root)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
 // Process is one millrace.
 type Process struct {
 	// Dir holds its configuration, logs and data (in Dir/data).
