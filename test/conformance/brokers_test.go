@@ -34,6 +34,7 @@ func brokerProperties(p project) []string {
 		plain += fmt.Sprintf(" user_%s=%q", name, p.users[name])
 	}
 	return append(lines,
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
 		prefix+"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
 		prefix+"plain.sasl.jaas.config="+plain+";",
 		prefix+"scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",

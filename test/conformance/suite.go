@@ -199,7 +199,7 @@ func kafkaGoSuite(t testing.TB, at target) suite {
 	_, port, _ := strings.Cut(at.bootstrap, ":")
 	_, saslPort, _ := strings.Cut(at.sasl, ":")
 	replacer := strings.NewReplacer("9092", port, "9093", saslPort, `TCP("localhost")`, fmt.Sprintf("TCP(%q)", at.bootstrap),
-		`"example.com",`, fmt.Sprintf(`"example.com:%s",`, port), "conn, err := cg.coordinator()", "cg.config.connect = makeConnect(cg.config)\n\tconn, err := cg.coordinator()")
+		`"example.com",`, fmt.Sprintf(`"example.com:%s",`, port), "conn, err := cg.coordinator()", "cg.config.Timeout = 10 * time.Second\n\tcg.config.connect = makeConnect(cg.config)\n\tconn, err := cg.coordinator()")
 	edit := func(text string) string {
 		if strings.Contains(text, "func TestNetworkAddress(") {
 			return text // it is about the default port
@@ -291,7 +291,7 @@ func (s suite) run(ctx context.Context, test string) (outcome, map[string]outcom
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
 	text := out.String()
-	end := text[max(0, len(text)-3000):]
+	end := text[max(0, len(text)-20_000):]
 	var parts map[string]outcome
 	if s.parts != nil {
 		parts = s.parts(text)
