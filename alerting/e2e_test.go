@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/millrace/millrace/internal/record"
 	"github.com/millrace/millrace/test/nodes"
 	"github.com/millrace/millrace/test/peers"
+	"github.com/millrace/millrace/test/process"
 )
 
 // TestWithApacheKafka runs alerting as processes of its own, which are killed,
@@ -82,14 +84,14 @@ func killedWithinAWindow(t *testing.T, c *cluster) {
 	path := filepath.Join(t.TempDir(), "alerts.jsonl")
 	cfg := testConfig(c.kafka, "kill", "kill-file")
 	cfg.Notifiers = map[string]configs.Notifier{"kill-file": {File: &configs.FileNotifier{Path: path}}}
-	first := startChild(t, cfg)
+	first := process.StartChild(t, cfg)
 	now := time.Now()
 	before := c.stored(record.TopicAlertMatches)
 	c.produce("src.kill", 0, eventLine(now, "timeout", "a"), eventLine(now, "other", "a"), eventLine(now.Add(time.Second), "timeout", "a"))
 	c.produce("src.kill", 1, eventLine(now.Add(-time.Second), "timeout", "a"))
 	await(t, "3 matches", func() bool { return c.stored(record.TopicAlertMatches) >= before+3 })
-	first.kill()
-	startChild(t, cfg)
+	first.End(syscall.SIGKILL)
+	process.StartChild(t, cfg)
 	c.produce("src.kill", 1, eventLine(now.Add(5*time.Second), "timeout", "a"))
 	c.produce("src.kill", 0, eventLine(now.Add(6*time.Second), "timeout", "a"))
 	c.barrier("kill", "src.kill", 2)
@@ -134,16 +136,16 @@ func killedAfterTheWebhook(t *testing.T, c *cluster) {
 			<-release // the answer does not reach the process any more
 		}
 	}
-	victim := startChild(t, cfg)
+	victim := process.StartChild(t, cfg)
 	c.produce("src.hook", 0, eventLine(time.Now(), "error", "x"))
 	select {
 	case <-called:
 	case <-time.After(time.Minute):
 		t.Fatal("the webhook was not called")
 	}
-	victim.kill()
+	victim.End(syscall.SIGKILL)
 	close(release)
-	startChild(t, cfg)
+	process.StartChild(t, cfg)
 	c.barrier("hook", "src.hook", 1)
 	await(t, "the second call", func() bool { keys, _ := h.calls(); return len(keys) >= 2 })
 	await(t, "the document", func() bool { return len(es.of("hook", "each")) > 0 })
@@ -164,10 +166,10 @@ func killedAfterTheWebhook(t *testing.T, c *cluster) {
 		t.Errorf("posted %v, %d documents", bodies, len(docs))
 	}
 	// a third start calls nobody again
-	again := startChild(t, cfg)
+	again := process.StartChild(t, cfg)
 	c.produce("src.hook", 0, eventLine(time.Now(), "error", "y"))
 	await(t, "the second alert", func() bool { keys, _ := h.calls(); return len(keys) >= 3 })
-	again.kill()
+	again.End(syscall.SIGKILL)
 	keys, _ = h.calls()
 	if slices.Index(keys[2:], alerts[0].ID) >= 0 {
 		t.Errorf("the first alert was sent again: %v", keys)
@@ -189,7 +191,7 @@ func brokenTemplates(t *testing.T, c *cluster) {
 		names[2]: hookWith(`50% %s %d {{.Rule}} {{.Field "host.name"}} {{json .Group}}`),
 		names[3]: hookWith(``),
 	}
-	startChild(t, cfg)
+	process.StartChild(t, cfg)
 	c.produce("src.tmpl", 0, eventLine(time.Now(), "error", "x"))
 	await(t, "4 calls", func() bool { keys, _ := h.calls(); return len(keys) >= 4 })
 	keys, bodies := h.calls()
@@ -221,8 +223,8 @@ func brokenTemplates(t *testing.T, c *cluster) {
 func twoProcesses(t *testing.T, c *cluster) {
 	c.createTopic("src.two", 4)
 	cfg := testConfig(c.kafka, "two")
-	startChild(t, cfg)
-	victim := startChild(t, cfg)
+	process.StartChild(t, cfg)
+	victim := process.StartChild(t, cfg)
 	now := time.Now()
 	const hosts = 20
 	produce := func(from, to int) {
@@ -233,9 +235,9 @@ func twoProcesses(t *testing.T, c *cluster) {
 		}
 	}
 	produce(0, 3)
-	victim.kill()
+	victim.End(syscall.SIGKILL)
 	produce(3, 6)
-	startChild(t, cfg)
+	process.StartChild(t, cfg)
 	produce(6, 8)
 	c.barrier("two", "src.two", 4)
 	perHost := map[string]int{}
@@ -262,7 +264,7 @@ func killedAgainAndAgain(t *testing.T, c *cluster) {
 	now := time.Now()
 	const rounds, hosts = 4, 30
 	for round := range rounds {
-		victim := startChild(t, cfg)
+		victim := process.StartChild(t, cfg)
 		raised := len(c.alerts("again", "burst"))
 		for h := range hosts {
 			host := fmt.Sprintf("r%d-h%d", round, h)
@@ -271,9 +273,9 @@ func killedAgainAndAgain(t *testing.T, c *cluster) {
 			}
 		}
 		await(t, "some alerts", func() bool { return len(c.alerts("again", "burst")) > raised+rnd.IntN(hosts-1) })
-		victim.kill()
+		victim.End(syscall.SIGKILL)
 	}
-	startChild(t, cfg)
+	process.StartChild(t, cfg)
 	c.barrier("again", "src.again", 2)
 	ids, perHost := map[string]int{}, map[string]int{}
 	for _, a := range c.alerts("again", "burst") {
@@ -313,19 +315,19 @@ func failingNotifier(t *testing.T, c *cluster) {
 		"fail-bad":  {Webhook: &configs.WebhookNotifier{URL: bad.URL, RetryFor: configs.Duration(time.Hour)}},
 		"fail-good": {Webhook: &configs.WebhookNotifier{URL: good.URL}},
 	}
-	victim := startChild(t, cfg)
+	victim := process.StartChild(t, cfg)
 	now := time.Now()
 	for i := range 40 {
 		c.produce("src.fail", 0, eventLine(now, "error", fmt.Sprint(i)))
 	}
 	await(t, "40 calls of the good one", func() bool { keys, _ := good.calls(); return len(keys) >= 40 })
 	await(t, "calls of the bad one", func() bool { keys, _ := bad.calls(); return len(keys) >= 10 })
-	victim.kill()
+	victim.End(syscall.SIGKILL)
 	bad.mu.Lock()
 	bad.status = 200
 	bad.keys = nil
 	bad.mu.Unlock()
-	startChild(t, cfg)
+	process.StartChild(t, cfg)
 	await(t, "40 calls of the repaired one", func() bool { keys, _ := bad.calls(); return len(distinct(keys)) >= 40 })
 	keys, _ := good.calls()
 	if len(distinct(keys)) != 40 {
@@ -342,18 +344,18 @@ func orderlyEnd(t *testing.T, c *cluster) {
 	h := newHook(t)
 	cfg := testConfig(c.kafka, "end", "end-web")
 	cfg.Notifiers = map[string]configs.Notifier{"end-web": {Webhook: &configs.WebhookNotifier{URL: h.URL}}}
-	p := startChild(t, cfg)
+	p := process.StartChild(t, cfg)
 	c.produce("src.end", 0, eventLine(time.Now(), "error", "x"))
 	await(t, "the call", func() bool { keys, _ := h.calls(); return len(keys) >= 1 })
 	began := time.Now()
-	if code := p.stop(); code != 0 || time.Since(began) > 8*time.Second {
+	if code := p.End(syscall.SIGTERM); code != 0 || time.Since(began) > 8*time.Second {
 		t.Errorf("ended with code %d after %v", code, time.Since(began))
 	}
 	alerts, err := ReadAlerts(t.Context(), c.kafka, time.Now().Add(-time.Hour), 3)
 	if err != nil || len(alerts) != 3 {
 		t.Fatalf("ReadAlerts: %d, %v", len(alerts), err)
 	}
-	startChild(t, cfg)
+	process.StartChild(t, cfg)
 	c.barrier("end", "src.end", 1)
 	if keys, _ := h.calls(); len(keys) != 1 {
 		t.Errorf("%d calls after an orderly end and a new start", len(keys))

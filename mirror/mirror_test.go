@@ -1,18 +1,13 @@
 package mirror
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,88 +18,18 @@ import (
 	"github.com/millrace/millrace/internal/kafka"
 	"github.com/millrace/millrace/test/nodes"
 	"github.com/millrace/millrace/test/peers"
+	"github.com/millrace/millrace/test/process"
 )
 
-// childConfig is the environment variable that makes this test binary a mirror
-// instead of a run of its tests.
-const childConfig = "MILLRACE_MIRROR_CHILD"
-
+// TestMain makes this test binary a mirror for [process.StartChild].
 func TestMain(m *testing.M) {
-	if text := os.Getenv(childConfig); text != "" {
-		if err := runChild(text); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	os.Exit(process.ChildMain(m, func(ctx context.Context, cfg configs.Mirror) error {
+		m, err := New(cfg, Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		if err != nil {
+			return err
 		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-func runChild(text string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	var cfg configs.Mirror
-	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
-		return err
-	}
-	m, err := New(cfg, Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
-	if err != nil {
-		return err
-	}
-	return m.Run(ctx)
-}
-
-type child struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	mu   sync.Mutex
-	log  []string
-}
-
-func startChild(t *testing.T, cfg configs.Mirror) *child {
-	t.Helper()
-	text, err := json.Marshal(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &child{cmd: exec.Command(os.Args[0]), done: make(chan struct{})}
-	c.cmd.Env = append(os.Environ(), childConfig+"="+string(text))
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	stderr, err := c.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(c.done)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			c.mu.Lock()
-			c.log = append(c.log, lines.Text())
-			c.mu.Unlock()
-		}
-		_ = c.cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		c.end(syscall.SIGKILL)
-		if t.Failed() {
-			t.Log(strings.Join(c.lines(), "\n"))
-		}
-	})
-	return c
-}
-
-func (c *child) lines() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.log[max(0, len(c.log)-200):])
-}
-
-func (c *child) end(s syscall.Signal) int {
-	_ = c.cmd.Process.Signal(s)
-	<-c.done
-	return c.cmd.ProcessState.ExitCode()
+		return m.Run(ctx)
+	}))
 }
 
 // secondKafka starts a Kafka node with a cluster id of its own: all nodes of
@@ -293,10 +218,9 @@ func between(t *testing.T, a, b *cluster) {
 	t.Run("ThereAndBack", func(t *testing.T) { thereAndBack(t, a, b) })
 	t.Run("LoopIsRefused", func(t *testing.T) { loopIsRefused(t, a, b) })
 	t.Run("SameClusterIsRefused", func(t *testing.T) {
-		c := startChild(t, configs.Mirror{Source: a.kafka, Target: a.kafka, Topics: []string{"^logs"}, Group: "self"})
-		<-c.done
-		if code := c.end(0); code != 1 || !strings.Contains(strings.Join(c.lines(), " "), "are the same cluster") {
-			t.Errorf("code %d, %v", code, c.lines())
+		c := process.StartChild(t, configs.Mirror{Source: a.kafka, Target: a.kafka, Topics: []string{"^logs"}, Group: "self"})
+		if code := c.End(0); code != 1 || !strings.Contains(strings.Join(c.Lines(), " "), "are the same cluster") {
+			t.Errorf("code %d, %v", code, c.Lines())
 		}
 	})
 }
@@ -314,13 +238,13 @@ func thereAndBack(t *testing.T, a, b *cluster) {
 	for p := range int32(3) {
 		a.fill("logs.one", p, 0, records)
 	}
-	victim := startChild(t, cfg)
+	victim := process.StartChild(t, cfg)
 	await(t, "the first records", func() bool { return b.end("logs.one", 1) > 1000 })
-	victim.end(syscall.SIGKILL)
+	victim.End(syscall.SIGKILL)
 	if got := b.end("logs.one", 0) + b.end("logs.one", 1) + b.end("logs.one", 2); got >= 3*records {
 		t.Log("the mirror had finished before it was killed")
 	}
-	second := startChild(t, cfg)
+	second := process.StartChild(t, cfg)
 	a.create("logs.later", 1, nil)
 	a.fill("logs.later", 0, 0, 10)
 	if err := a.admin.CreatePartitions("logs.one", 4, nil, false); err != nil {
@@ -340,13 +264,13 @@ func thereAndBack(t *testing.T, a, b *cluster) {
 			t.Errorf("partition %d: %d records differ from the source's %d", p, len(got), len(want))
 		}
 	}
-	if code := second.end(syscall.SIGTERM); code != 0 {
+	if code := second.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("the mirror ended with code %d", code)
 	}
 	checkTopics(t, b)
 	// back, as other topics would be: the later topic only
 	before := a.end("logs.later", 0)
-	startChild(t, configs.Mirror{Source: b.kafka, Target: a.kafka, Topics: []string{"^logs.later$"}, Group: "back"})
+	process.StartChild(t, configs.Mirror{Source: b.kafka, Target: a.kafka, Topics: []string{"^logs.later$"}, Group: "back"})
 	await(t, "the way back", func() bool { return a.end("logs.later", 0) >= before+10 })
 }
 
@@ -376,13 +300,12 @@ func loopIsRefused(t *testing.T, a, b *cluster) {
 	a.create("loop.x", 1, nil)
 	b.create("loop.y", 1, nil)
 	cfg := configs.Mirror{Source: a.kafka, Target: b.kafka, Topics: []string{"^loop"}, Group: "loop", RefreshInterval: configs.Duration(300 * time.Millisecond)}
-	startChild(t, cfg)
+	process.StartChild(t, cfg)
 	await(t, "the first direction", func() bool { _ = b.client.RefreshMetadata(); return b.end("loop.x", 0) == 0 })
 	cfg.Source, cfg.Target, cfg.Group = b.kafka, a.kafka, "loop-back"
-	back := startChild(t, cfg)
-	<-back.done
-	if code := back.end(0); code != 1 || !strings.Contains(strings.Join(back.lines(), " "), "opposite direction") {
-		t.Errorf("code %d, %v", code, back.lines())
+	back := process.StartChild(t, cfg)
+	if code := back.End(0); code != 1 || !strings.Contains(strings.Join(back.Lines(), " "), "opposite direction") {
+		t.Errorf("code %d, %v", code, back.Lines())
 	}
 }
 

@@ -47,15 +47,18 @@ func Build(dir, root string) (string, error) {
 // directory that goes when the tests have ended. It returns the code to exit with.
 func Main(m *testing.M, root string, binary *string) int {
 	dir, err := os.MkdirTemp("", "millrace-binary-")
+	code := 1
 	if err == nil {
-		defer os.RemoveAll(dir)
-		*binary, err = Build(dir, root)
+		if *binary, err = Build(dir, root); err == nil {
+			code = m.Run()
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	return code
 }
 
 // Process is one millrace.
