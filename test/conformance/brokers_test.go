@@ -22,6 +22,8 @@ import (
 func brokerProperties(p project) []string {
 	lines := append([]string{
 		"num.partitions=4",
+		"offsets.topic.num.partitions=4",
+		"group.initial.rebalance.delay.ms=100",
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		"allow.everyone.if.no.acl.found=true",
 	}, p.properties...)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -129,8 +130,7 @@ func KafkaToolInput(t testing.TB, stdin, mainClass string, args ...string) (stri
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	argv := append(quickJVM(), "-cp", KafkaClasspath(t), mainClass)
-	cmd := exec.CommandContext(ctx, "java", append(argv, args...)...)
+	cmd := exec.CommandContext(ctx, "java", append(kafkaArgs(t, toolClasses, mainClass), args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -143,7 +143,7 @@ func KafkaToolInput(t testing.TB, stdin, mainClass string, args ...string) (stri
 // the test process at the latest.
 func KafkaProgram(t testing.TB, mainClass string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("java", append(append(quickJVM(), "-cp", KafkaClasspath(t), mainClass), args...)...)
+	cmd := exec.Command("java", append(kafkaArgs(t, toolClasses, mainClass), args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
@@ -151,8 +151,7 @@ func KafkaProgram(t testing.TB, mainClass string, args ...string) *exec.Cmd {
 // Kafka starts a fresh Apache Kafka node for the test.
 func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 	t.Helper()
-	classpath := KafkaClasspath(t)
-	o := kafkaOptions{jvm: quickJVM(), host: "127.0.0.1"}
+	o := kafkaOptions{host: "127.0.0.1"}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -182,10 +181,8 @@ func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 	if err := os.WriteFile(s.properties, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		t.Fatalf("start Kafka: %v", err)
 	}
-	format := exec.CommandContext(t.Context(), "java", append(quickJVM(), "-cp", classpath, "kafka.tools.StorageTool",
-		"format", "-t", "bWlsbHJhY2UtcGVlci0wMQ", "-c", s.properties)...)
-	if out, err := format.CombinedOutput(); err != nil {
-		t.Fatalf("format Kafka's storage: %v: %s", err, tail(string(out), 2000))
+	if out, err := KafkaTool(t, "kafka.tools.StorageTool", "format", "-t", "bWlsbHJhY2UtcGVlci0wMQ", "-c", s.properties); err != nil {
+		t.Fatalf("format Kafka's storage: %v: %s", err, tail(out, 2000))
 	}
 	s.Start()
 	return s
@@ -195,9 +192,12 @@ func Kafka(t testing.TB, opts ...KafkaOption) *KafkaServer {
 // waits until it answers.
 func (s *KafkaServer) Start() {
 	s.t.Helper()
-	argv := append([]string{}, s.heap...)
-	argv = append(argv, "-Duser.timezone=UTC", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss'Z'")
-	argv = append(argv, "-cp", KafkaClasspath(s.t), "kafka.Kafka", s.properties)
+	argv := []string{"-Duser.timezone=UTC", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss'Z'"}
+	if s.heap != nil {
+		argv = slices.Concat(argv, s.heap, []string{"-cp", KafkaClasspath(s.t), "kafka.Kafka", s.properties})
+	} else {
+		argv = slices.Concat(argv, kafkaArgs(s.t, serverClasses, "kafka.Kafka"), []string{s.properties})
+	}
 	s.starts++
 	s.Process = start(s.t, exec.Command("java", argv...), filepath.Join(s.dir, fmt.Sprintf("server-%d.log", s.starts)))
 	s.await(s.t, "Kafka", func() error { return answersApiVersions(s.Bootstrap) })
