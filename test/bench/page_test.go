@@ -37,6 +37,16 @@ func BenchmarkBroker(b *testing.B) {
 	}
 }
 
+// BenchmarkRestart measures the restart of the broker alone, for work on it.
+func BenchmarkRestart(b *testing.B) {
+	for b.Loop() {
+		binary := build(b)
+		tab := newRestartTable()
+		restartLarge(b, binary, tab)
+		b.Log(tab.markdown())
+	}
+}
+
 func brokerPage(t testing.TB, tables []*table) string {
 	var body strings.Builder
 	met, goals := 0, 0
