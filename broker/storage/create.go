@@ -122,7 +122,7 @@ func (l *Log) make() error {
 	if err != nil {
 		return err
 	}
-	settled, err := l.recover(saved{clean: true})
+	settled, err := l.recover(saved{clean: true}, new(scanner))
 	if err == nil && !settled {
 		err = l.settle()
 	}

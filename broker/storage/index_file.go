@@ -48,6 +48,14 @@ func lastInFile(f io.ReaderAt, n int, beyond func(offsetEntry) bool) (count int,
 		return beyond(e) || i > 0 && e == offsetEntry{}
 	}
 	low, high := 0, n
+	if last := n - searchBlock; last > 0 {
+		// What a start looks for, and who reads what is newest, is in the last block.
+		if after(last, at(last, 1)) {
+			high = last
+		} else {
+			low = last
+		}
+	}
 	for high-low > searchBlock && err == nil {
 		middle := int(uint(low+high) / 2)
 		if after(middle, at(middle, 1)) {
@@ -89,10 +97,13 @@ func timesInFile(f io.ReaderAt, n int, relative uint32) (count int, last timeEnt
 		}
 		return decodeTimeEntry(b[:])
 	}
-	count = sort.Search(n, func(i int) bool {
+	after := func(i int) bool {
 		e := at(i)
 		return e.relative > relative || i > 0 && e == timeEntry{}
-	})
+	}
+	if count = n; n > 0 && after(n-1) { // a start looks for the last one
+		count = sort.Search(n-1, after)
+	}
 	if count > 0 {
 		last = at(count - 1)
 	}

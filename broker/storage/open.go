@@ -183,7 +183,10 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 		return err
 	}
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, openParallelMax)
+	scanners := make(chan *scanner, openParallelMax)
+	for range openParallelMax {
+		scanners <- new(scanner)
+	}
 	var unsettled unsettledLogs
 	for _, e := range entries {
 		if !e.IsDir() {
@@ -199,10 +202,10 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 		if err != nil {
 			continue // not ours: other parts of the broker have folders here too
 		}
-		slots <- struct{}{}
+		scan := <-scanners
 		wg.Go(func() {
-			defer func() { <-slots }()
-			s.openLog(id, saved{clean: clean, point: points[id], logStart: starts[id], cleaned: cleaned[id]}, &unsettled)
+			defer func() { scanners <- scan }()
+			s.openLog(id, saved{clean: clean, point: points[id], logStart: starts[id], cleaned: cleaned[id]}, scan, &unsettled)
 		})
 	}
 	wg.Wait()
@@ -211,11 +214,11 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 }
 
 // openLog recovers one log; one that cannot be is kept, offline.
-func (s *Store) openLog(id TopicPartition, in saved, unsettled *unsettledLogs) {
+func (s *Store) openLog(id TopicPartition, in saved, scan *scanner, unsettled *unsettledLogs) {
 	l := s.newLog(id, filepath.Join(s.cfg.Dir, id.String()))
 	settled, err := false, l.readTopicID()
 	if err == nil {
-		settled, err = l.recover(in)
+		settled, err = l.recover(in, scan)
 	}
 	if err == nil && !settled {
 		unsettled.add(l)

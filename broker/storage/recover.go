@@ -37,7 +37,9 @@ type saved struct {
 type recovery struct {
 	l     *Log
 	saved saved
-	list  []*segment
+	// scanner is lent for the time of the recovery.
+	scanner *scanner
+	list    []*segment
 	// files are the names in the directory, snapshots the offsets of the
 	// producer snapshots among them, oldest first.
 	files     map[string]bool
@@ -49,8 +51,8 @@ type recovery struct {
 
 // recover opens the log. settled is false when what was found beyond the
 // recovery point has to be forced to disk, by settle, before it is served.
-func (l *Log) recover(in saved) (settled bool, err error) {
-	r := &recovery{l: l, saved: in}
+func (l *Log) recover(in saved, scan *scanner) (settled bool, err error) {
+	r := &recovery{l: l, saved: in, scanner: scan}
 	l.recoveryPoint.Store(in.point)
 	l.logStart.Store(in.logStart)
 	if err = r.run(); err == nil {

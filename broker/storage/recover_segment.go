@@ -30,7 +30,7 @@ func (r *recovery) scanSegment(seg *segment) (next int64, damage *CorruptionErro
 	x := seg.index.Load()
 	// Until the index entries below position are confirmed by the batch there,
 	// offsets are not known; loadIndex has done so.
-	err = scanFile(f, position, fileSize, func(b batch.Batch, at int64) error {
+	err = r.scanner.scan(f, position, fileSize, func(b batch.Batch, at int64) error {
 		if err := r.checkStored(&b, seg, next); err != nil {
 			return err
 		}

@@ -350,47 +350,6 @@ func (s *segment) syncBeforeClose(h *handle) {
 	}
 }
 
-// scanFile yields the batches of f between two positions. It returns
-// batch.ErrShort, ErrCorrupt or ErrOldFormat (wrapped) for what does not parse,
-// the error of yield, or an I/O error. Checksums are not looked at. A batch is valid during
-// the call of yield only.
-func scanFile(f io.ReaderAt, from, to int64, yield func(b batch.Batch, position int64) error) error {
-	buf := make([]byte, min(scanBytes, max(to-from, 0)))
-	for from < to {
-		chunk := buf[:min(int64(len(buf)), to-from)]
-		if err := readFull(f, chunk, from); err != nil {
-			return err
-		}
-		at := 0
-		for at < len(chunk) {
-			b, err := batch.Parse(chunk[at:])
-			if errors.Is(err, batch.ErrShort) {
-				break
-			}
-			if err == nil {
-				err = yield(b, from+int64(at))
-			}
-			if err != nil {
-				return err
-			}
-			at += len(b.Raw)
-		}
-		if at == 0 {
-			// Not one whole batch in the buffer: make it large enough.
-			h, err := batch.ParseHeader(chunk)
-			if err != nil {
-				return err
-			}
-			if int64(h.Size()) > to-from {
-				return fmt.Errorf("%w: %d bytes at %d, %d are left", batch.ErrShort, h.Size(), from, to-from)
-			}
-			buf = make([]byte, h.Size())
-		}
-		from += int64(at)
-	}
-	return nil
-}
-
 func readFull(f io.ReaderAt, b []byte, at int64) error {
 	n, err := f.ReadAt(b, at)
 	if n == len(b) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -38,6 +39,7 @@ func restartLarge(t testing.TB, binary string, tab *table) {
 	if err := copyPartitions(p.Dir, topic, startPartitions); err != nil {
 		t.Fatal(err)
 	}
+	unix.Sync() // a start waits for the disk, which is not to be busy with the copies
 	p.Start()
 	tail := loadCase{recordBytes: 1024, partitions: startPartitions, producers: 1, codec: kgo.NoCompression(), bytes: largeTailMiB * mib * scale(t) / 100}
 	want := end * startPartitions
@@ -63,7 +65,7 @@ func stopInOrder(t testing.TB, terminate func() (time.Duration, error)) {
 // fillPartition produces records of 1 KiB to one partition.
 func (g generator) fillPartition(topic string, partition int32, bytes int64) {
 	g.t.Helper()
-	client := g.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxBufferedRecords(20_000))
+	client := g.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(16<<10), kgo.MaxBufferedRecords(20_000))
 	defer client.Close()
 	value := logLike(1024)
 	first := kgo.AbortingFirstErrPromise(client)
