@@ -55,15 +55,15 @@ func conform(t *testing.T, p project) {
 	t.Helper()
 	r := report{Project: p.name}
 	if !full() {
-		r.Ours, r.CannotRun = runAll(t, p, ourBroker(t, p))
+		at := ourBroker(t, p)
+		r.Ours = runAll(t, p, at, p.prepare(t, at))
 		r.Kafka = newResults()
 		for _, test := range p.short {
 			r.Kafka.Tests[test] = passed
 		}
 	} else {
 		r.Runs = []string{runName(time.Now(), commit(t))}
-		r.Ours, r.CannotRun = runAll(t, p, ourBroker(t, p))
-		r.Kafka, _ = runAll(t, p, apacheKafka(t, p))
+		r.Ours, r.Kafka, r.CannotRun = runBoth(t, p)
 		var err error
 		if os.Getenv("MILLRACE_CONFORMANCE_TESTS") != "" {
 			r, err = r.withEarlier()
@@ -96,10 +96,28 @@ func commit(t *testing.T) string {
 	return name
 }
 
-// runAll runs the tests of a project one after the other.
-func runAll(t *testing.T, p project, at target) (_ results, cannotRun map[string]string) {
+// runBoth runs a project's tests against both brokers: one after the other, or side by
+// side where each test starts a broker of its own and mostly waits for that.
+func runBoth(t *testing.T, p project) (ours, kafka results, cannotRun map[string]string) {
 	t.Helper()
+	at := ourBroker(t, p)
 	s := p.prepare(t, at)
+	if !p.ownBrokers {
+		ours = runAll(t, p, at, s)
+		theirs := apacheKafka(t, p)
+		return ours, runAll(t, p, theirs, p.prepare(t, theirs)), s.cannotRun
+	}
+	theirs := apacheKafka(t, p)
+	beside := p.prepare(t, theirs)
+	done := make(chan results, 1)
+	go func() { done <- runAll(t, p, theirs, beside) }()
+	ours = runAll(t, p, at, s)
+	return ours, <-done, s.cannotRun
+}
+
+// runAll runs the tests of a project one after the other.
+func runAll(t *testing.T, p project, at target, s suite) results {
+	t.Helper()
 	all, began := newResults(), time.Now()
 	for _, test := range s.tests {
 		if !p.chosen(t, test) || s.cannotRun[test] != "" {
@@ -118,7 +136,7 @@ func runAll(t *testing.T, p project, at target) (_ results, cannotRun map[string
 			}
 			bad := result == failed || result == hung
 			again = bad && try < attempts
-			t.Logf("%s %s at %s: %s in try %d", p.name, test, at.bootstrap, result, try)
+			t.Logf("%s %s with %s: %s in try %d", p.name, test, at, result, try)
 			if bad {
 				t.Log(output)
 			}
@@ -126,7 +144,7 @@ func runAll(t *testing.T, p project, at target) (_ results, cannotRun map[string
 		all.add(test, result, try, parts)
 	}
 	all.Seconds = int(time.Since(began).Seconds())
-	return all, s.cannotRun
+	return all
 }
 
 // add takes what a test came to in its last try.

@@ -75,6 +75,14 @@ type target struct {
 	kafka bool
 }
 
+// String says which broker it is.
+func (at target) String() string {
+	if at.kafka {
+		return "Apache Kafka"
+	}
+	return "Millrace"
+}
+
 // project is somebody else's suite.
 type project struct {
 	// name is shown in the table; short are the tests that every run has.
