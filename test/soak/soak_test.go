@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,23 +25,49 @@ const (
 	// slackGoroutines and slackDescriptors may be left over: timers, files that
 	// the first load opened for good.
 	slackGoroutines, slackDescriptors = 20, 40
+	// slackHeapMiB is what may be alive in the end beyond what was before, after a
+	// collection: buffers that are let go later, producers that may come back.
+	slackHeapMiB = 16
 	// residentMiBMax is the limit under the heaviest load.
 	residentMiBMax = 300
 )
 
-// sample is one look at the process.
-type sample struct{ residentMiB, descriptors, goroutines float64 }
+// sample is one look at the process. tailMiB are the newest batches that it holds for consumers, which have a
+// bound of their own and come and go with how far behind consumers are.
+type sample struct{ residentMiB, tailMiB, descriptors, goroutines float64 }
 
 func look(p *process.Process) (sample, error) {
 	m, err := p.Metrics()
 	if err != nil {
 		return sample{}, err
 	}
-	s := sample{m["process_resident_memory_bytes"] / (1 << 20), m["process_open_fds"], m["go_goroutines"]}
+	s := sample{m["process_resident_memory_bytes"] / (1 << 20), m["millrace_broker_storage_tail_bytes"] / (1 << 20), m["process_open_fds"], m["go_goroutines"]}
 	if s.residentMiB == 0 || s.descriptors == 0 || s.goroutines == 0 {
 		return s, errors.New("the process tells not all of memory, descriptors and goroutines")
 	}
 	return s, nil
+}
+
+// alive is how much of the heap is in use, without the newest batches, right after a collection.
+func alive(p *process.Process) (mib float64, err error) {
+	resp, err := http.Get("http://" + p.HTTP + "/debug/pprof/heap?gc=1")
+	if err != nil {
+		return 0, err
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0, errors.Join(err, resp.Body.Close())
+	}
+	if err := resp.Body.Close(); err != nil {
+		return 0, err
+	}
+	m, err := p.Metrics()
+	if err != nil {
+		return 0, err
+	}
+	if m["go_memstats_heap_alloc_bytes"] == 0 {
+		return 0, errors.New("the process does not tell its heap")
+	}
+	return (m["go_memstats_heap_alloc_bytes"] - m["millrace_broker_storage_tail_bytes"]) / (1 << 20), nil
 }
 
 func duration(t *testing.T) time.Duration {
@@ -69,9 +97,14 @@ func TestSoak(t *testing.T) {
 	// The first, small load makes everything that is made once.
 	underLoad(t, p, 5*time.Second)
 	before := settled(t, p, sample{})
+	aliveBefore, err := alive(p)
+	if err != nil {
+		t.Fatal(err)
+	}
 	samples := underLoad(t, p, lasting)
 	after := settled(t, p, before)
-	t.Logf("%s of load: before %+v, after %+v, most %+v", lasting, before, after, most(samples))
+	aliveAfter := letGo(t, p, aliveBefore+slackHeapMiB)
+	t.Logf("%s of load: before %+v, after %+v, most %+v; alive in the heap %.1f MiB, then %.1f", lasting, before, after, most(samples), aliveBefore, aliveAfter)
 	if top := most(samples); top.residentMiB > residentMiBMax {
 		t.Errorf("%.0f MiB resident, %d are allowed", top.residentMiB, residentMiBMax)
 	}
@@ -146,10 +179,31 @@ func settled(t *testing.T, p *process.Process, before sample) sample {
 	return now
 }
 
+// letGo waits until no more than a limit of the heap is alive.
+func letGo(t *testing.T, p *process.Process, limitMiB float64) (mib float64) {
+	t.Helper()
+	var looked time.Time
+	tooMuch := errors.New("not looked at")
+	p.Eventually(settleTime, "memory is let go", func() (err error) {
+		if time.Since(looked) < sampleInterval { // each look collects
+			return tooMuch
+		}
+		looked = time.Now()
+		if mib, err = alive(p); err != nil {
+			return err
+		}
+		if tooMuch = nil; mib > limitMiB {
+			tooMuch = fmt.Errorf("%.1f MiB are alive in the heap, at most %.1f are expected", mib, limitMiB)
+		}
+		return tooMuch
+	})
+	return mib
+}
+
 func most(samples []sample) sample {
 	var top sample
 	for _, s := range samples {
-		top = sample{max(top.residentMiB, s.residentMiB), max(top.descriptors, s.descriptors), max(top.goroutines, s.goroutines)}
+		top = sample{max(top.residentMiB, s.residentMiB), max(top.tailMiB, s.tailMiB), max(top.descriptors, s.descriptors), max(top.goroutines, s.goroutines)}
 	}
 	return top
 }
@@ -159,9 +213,9 @@ func level(t *testing.T, samples []sample) {
 	t.Helper()
 	n := len(samples) / 4
 	for name, of := range map[string]func(sample) float64{
-		"resident MiB": func(s sample) float64 { return s.residentMiB },
-		"descriptors":  func(s sample) float64 { return s.descriptors },
-		"goroutines":   func(s sample) float64 { return s.goroutines },
+		"resident MiB beyond the newest batches": func(s sample) float64 { return s.residentMiB - s.tailMiB },
+		"descriptors":                            func(s sample) float64 { return s.descriptors },
+		"goroutines":                             func(s sample) float64 { return s.goroutines },
 	} {
 		early, late := median(samples[n:2*n], of), median(samples[3*n:], of)
 		t.Logf("%s: %.0f in the second quarter, %.0f in the last", name, early, late)
