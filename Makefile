@@ -29,7 +29,7 @@ generate:
 bench:
 	$(GO) test -timeout 60m -run '^$$' -bench Report -benchtime 1x -v ./test/bench
 
-# The broker in many forms of load, beside Apache Kafka; writes docs/benchmarks-broker.md.
+# The broker in many forms of load, beside Apache Kafka; writes its part of docs/benchmarks.md.
 bench-broker:
 	$(GO) test -timeout 120m -run '^$$' -bench Broker -benchtime 1x -v ./test/bench
 

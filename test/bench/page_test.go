@@ -8,7 +8,7 @@ import (
 )
 
 // BenchmarkBroker measures the broker in many forms of load and writes
-// docs/benchmarks-broker.md. MILLRACE_BENCH_RECORDS and
+// its part of docs/benchmarks.md. MILLRACE_BENCH_RECORDS and
 // MILLRACE_BENCH_RESTART_MIB change the size of two of its sections,
 // MILLRACE_BENCH_SCALE that of all.
 func BenchmarkBroker(b *testing.B) {
@@ -28,12 +28,12 @@ func BenchmarkBroker(b *testing.B) {
 		}
 		tables = append(tables, brokerRestart(b, binary)...)
 		b.Logf("%s", time.Since(began).Round(time.Second))
-		page := brokerPage(b, tables)
+		text := brokerPart(b, tables)
 		if scale(b) < 100 {
-			b.Log(page)
+			b.Log(text)
 			continue
 		}
-		writePage(b, "../../docs/benchmarks-broker.md", page)
+		write(b, "make bench-broker", text)
 	}
 }
 
@@ -47,7 +47,7 @@ func BenchmarkRestart(b *testing.B) {
 	}
 }
 
-func brokerPage(t testing.TB, tables []*table) string {
+func brokerPart(t testing.TB, tables []*table) string {
 	var body strings.Builder
 	met, goals := 0, 0
 	for _, tab := range tables {
@@ -55,7 +55,7 @@ func brokerPage(t testing.TB, tables []*table) string {
 		met, goals = met+m, goals+g
 		body.WriteString(tab.markdown())
 	}
-	return header(t, "Benchmarks of the broker", "make bench-broker") + fmt.Sprintf(`
+	return header(t, "make bench-broker") + fmt.Sprintf(`
 Goals reached: %d of %d rows. A row is missed if any of our columns misses it; [design/performance.md](design/performance.md) says why and what
 was tried. "Millrace fsync" acknowledges after fdatasync, "os" and Kafka after the write. All servers were warmed up by a load before.
 `, met, goals) + body.String()

@@ -2,12 +2,12 @@ package bench
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/test/page"
 	"github.com/millrace/millrace/test/process"
 )
 
@@ -18,24 +18,26 @@ const rounds = 3
 func BenchmarkReport(b *testing.B) {
 	for b.Loop() {
 		binary := build(b)
-		page := header(b, "Benchmarks", "make bench")
+		text := header(b, "make bench")
 		for _, section := range []func(testing.TB, string) *table{startAndIdle, brokerLoad, agentLoad, bulkLoad} {
 			t := section(b, binary)
 			b.Log(t.markdown())
-			page += t.markdown()
+			text += t.markdown()
 		}
-		writePage(b, "../../docs/benchmarks.md", page)
+		write(b, "make bench", text)
 	}
 }
 
-func writePage(t testing.TB, path, page string) {
+// write puts figures into their part of the page.
+func write(t testing.TB, command, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+	if err := page.Write("../../docs/benchmarks.md", command, text); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func header(t testing.TB, title, command string) string {
+// header says how a part of the page came about.
+func header(t testing.TB, command string) string {
 	t.Helper()
 	java, err := exec.Command("java", "-version").CombinedOutput()
 	if err != nil {
@@ -46,12 +48,10 @@ func header(t testing.TB, title, command string) string {
 		t.Fatal(err)
 	}
 	first, _, _ := strings.Cut(string(java), "\n")
-	return fmt.Sprintf(`# %s
-
-Written by `+"`%s`"+`. Machine: %d processors, Linux %s, %s, %s. Peers: Apache Kafka 4.1.1, Elasticsearch 8.19.0,
+	return fmt.Sprintf(`Written by `+"`%s`"+`. Machine: %d processors, Linux %s, %s, %s. Peers: Apache Kafka 4.1.1, Elasticsearch 8.19.0,
 on the same machine in the same run. Each figure is the median of %d alternating runs; ratio is the first column over
 the second. Throughput: more is better; processor time, memory and start: less is better.
-`, title, command, runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.Version(), first, rounds)
+`, command, runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.Version(), first, rounds)
 }
 
 func build(t testing.TB) string {

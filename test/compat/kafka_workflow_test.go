@@ -99,7 +99,7 @@ func (n *propertiesNode) stop() {
 		n.t.Fatal(err)
 	}
 	err := n.cmd.Wait()
-	if err != nil && !(againstKafka() && n.cmd.ProcessState.ExitCode() == exitOfJavaBySIGTERM) {
+	if err != nil && (!againstKafka() || n.cmd.ProcessState.ExitCode() != exitOfJavaBySIGTERM) {
 		n.t.Fatalf("stop: %v\n%s", err, n.log)
 	}
 }

@@ -2,18 +2,12 @@ package conformance
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
-)
 
-// The page's part between these lines is written by the run.
-const (
-	pageBegin = "<!-- written by make conformance: begin -->"
-	pageEnd   = "<!-- written by make conformance: end -->"
+	"github.com/millrace/millrace/test/page"
 )
 
 // writePage replaces the generated part of the page.
@@ -22,20 +16,11 @@ func writePage(path string) error {
 	if err != nil {
 		return err
 	}
-	page, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(page), pageBegin)
-	_, after, ok2 := strings.Cut(rest, pageEnd)
-	if !ok || !ok2 {
-		return errors.New(path + " has no place for the table")
-	}
 	text, err := generated(reports)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(before+text+after), 0o644)
+	return page.Write(path, "make conformance", text)
 }
 
 // generated is the part of the page that the run writes.
@@ -44,7 +29,7 @@ func generated(reports []report) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return pageBegin + "\n" + suitesTable(reports) + differencesTable(reports) + cannotRunTable(reports) + triesTable(reports) + "\n" + features + pageEnd, nil
+	return suitesTable(reports) + differencesTable(reports) + cannotRunTable(reports) + triesTable(reports) + "\n" + features, nil
 }
 
 // suitesTable has a line for each suite.
