@@ -35,7 +35,8 @@ func (r *Reader) Fail() { r.bad = true }
 // Failed reports whether a read has failed.
 func (r *Reader) Failed() bool { return r.bad || !r.Ok() }
 
-// Err returns an error that wraps ErrForm when a read failed or bytes are left.
+// Err returns an error that wraps ErrForm when a read failed. Bytes that are left are none: Apache
+// Kafka leaves them alone too.
 func (r *Reader) Err() error {
 	if err := r.Complete(); err != nil || r.bad {
 		return errors.Join(ErrForm, err)
