@@ -5,7 +5,7 @@ TOOL   = $(GO) tool -modfile=tools/go.mod
 # The race detector needs a C compiler.
 RACE  := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test check generate bench fuzz kill-test crash-test conformance bench-broker soak model clean
+.PHONY: build test check generate bench fuzz kill-test crash-test conformance exchange bench-broker soak model clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o millrace ./cmd/millrace
@@ -47,6 +47,10 @@ crash-test:
 # Other projects' test suites against the broker and against Apache Kafka; writes docs/compatibility.md.
 conformance:
 	MILLRACE_CONFORMANCE=full $(GO) test -count=1 -timeout 170m -v -run TestConformance ./test/conformance
+
+# What Apache Kafka answers to every API, version and kind of input, asked of a real one anew, into broker/testdata.
+exchange:
+	$(GO) test -count=1 -timeout 60m -run '^Test(|Admin|More|Systematic)AnswersAreThoseOfApacheKafka|AnswerAsApacheKafka|AnsweredAsByApacheKafka' ./broker -rewrite
 
 # Half an hour of mixed load: memory, descriptors and goroutines stay level.
 soak:

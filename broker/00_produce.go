@@ -281,12 +281,12 @@ func refusedByContent(err error) bool {
 
 func (t *produceTask) refusal(state *topicState, records []byte) error {
 	switch {
-	case t.acks < -1 || t.acks > 1:
-		return kerr.InvalidRequiredAcks
 	case state == nil && t.version >= 13:
 		return kerr.UnknownTopicID
 	case state == nil:
 		return kerr.UnknownTopicOrPartition
+	case t.acks < -1 || t.acks > 1:
+		return kerr.InvalidRequiredAcks
 	case state.internal:
 		return refuse(kerr.InvalidTopicException, "Cannot append to internal topic "+state.name)
 	}
@@ -320,7 +320,11 @@ func checkBatches(records []byte, version int16) error {
 	case version < 7 && binary.BigEndian.Uint16(records[batchAttributesAt:])&7 == compressionZstd:
 		return refuse(kerr.UnsupportedCompressionType, fmt.Sprintf("Produce requests with version %d are not allowed to use ZStandard compression", version))
 	}
-	if n := int64(binary.BigEndian.Uint32(records[batchLengthAt:])); n+batchBeforeLength < int64(len(records)) {
+	n := int64(int32(binary.BigEndian.Uint32(records[batchLengthAt:])))
+	if n+batchBeforeLength > int64(len(records)) { // no whole batch
+		return refuse(kerr.InvalidRecord, fmt.Sprintf("Produce requests with version %d must have at least one record batch per partition", version))
+	}
+	if n >= 0 && n+batchBeforeLength < int64(len(records)) {
 		return refuse(kerr.InvalidRecord, fmt.Sprintf("Produce requests with version %d are only allowed to contain exactly one record batch per partition", version))
 	}
 	return nil

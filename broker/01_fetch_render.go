@@ -5,6 +5,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -251,10 +253,15 @@ func (t *fetchTask) encode(w *wire.ResponseWriter, session int32) {
 }
 
 // appendAborted adds the transactions whose records a reader of committed
-// ones leaves out; null for other readers.
-func (t *fetchTask) appendAborted(b []byte, aborted []storage.AbortedTransaction, flexible bool) []byte {
-	if t.isolation != storage.ReadCommitted {
-		return wire.AppendArrayLen(b, -1, flexible)
+// ones leaves out; null for other readers. Where there is no partition to read
+// there are none, for all readers.
+func (t *fetchTask) appendAborted(b []byte, code int16, aborted []storage.AbortedTransaction, flexible bool) []byte {
+	switch code {
+	case kerr.UnknownTopicOrPartition.Code, kerr.UnknownTopicID.Code, kerr.TopicAuthorizationFailed.Code:
+	default:
+		if t.isolation != storage.ReadCommitted {
+			return wire.AppendArrayLen(b, -1, flexible)
+		}
 	}
 	b = wire.AppendArrayLen(b, len(aborted), flexible)
 	for _, a := range aborted {
@@ -289,7 +296,7 @@ func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bo
 		if v >= 5 {
 			b = binary.BigEndian.AppendUint64(b, uint64(start))
 		}
-		b = t.appendAborted(b, p.result.Aborted, flexible)
+		b = t.appendAborted(b, code, p.result.Aborted, flexible)
 		if v >= 11 {
 			b = binary.BigEndian.AppendUint32(b, 0xffffffff) // no preferred replica
 		}

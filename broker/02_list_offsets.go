@@ -58,6 +58,8 @@ func (n *Node) listOffsets(r *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 			p.Partition = rp.Partition
 			var err error = kerr.InvalidRequest
 			switch {
+			case req.IsolationLevel != 0 && req.IsolationLevel != 1:
+				err = kerr.UnknownServerError // as Kafka answers a level that it does not know
 			case !described:
 				err = kerr.TopicAuthorizationFailed
 			case isRepeated:
@@ -70,7 +72,9 @@ func (n *Node) listOffsets(r *wire.Request, req *kmsg.ListOffsetsRequest) *kmsg.
 			}
 			topic.Partitions = append(topic.Partitions, p)
 		}
-		resp.Topics = append(resp.Topics, topic)
+		if len(topic.Partitions) > 0 {
+			resp.Topics = append(resp.Topics, topic)
+		}
 	}
 	return resp
 }

@@ -99,6 +99,9 @@ func (n *Node) autoCreateTopic(name string) error {
 
 func (n *Node) metadata(r *wire.Request, req *kmsg.MetadataRequest, failed map[string]error) *kmsg.MetadataResponse {
 	resp := newResponse[*kmsg.MetadataResponse](req)
+	if asksByID(req) {
+		return refusedMetadata(resp, req, kerr.InvalidRequest)
+	}
 	image := n.meta.Image()
 	for _, b := range image.Brokers() {
 		broker := kmsg.NewMetadataResponseBroker()
@@ -121,10 +124,57 @@ func (n *Node) metadata(r *wire.Request, req *kmsg.MetadataRequest, failed map[s
 		return resp
 	}
 	resp.Topics = make([]kmsg.MetadataResponseTopic, 0, len(req.Topics))
-	for _, rt := range req.Topics {
+	for _, rt := range eachTopicNamedOnce(req.Topics) {
 		resp.Topics = append(resp.Topics, n.metadataOf(r, req, image, rt, failed))
 	}
 	return resp
+}
+
+// metadataByIDVersion is the first version in which topics are asked for by their ids.
+const metadataByIDVersion = 12
+
+// asksByID says that a request has topics without names, or with ids, before that may be.
+func asksByID(req *kmsg.MetadataRequest) bool {
+	return req.Version < metadataByIDVersion && slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool {
+		return t.Topic == nil || t.TopicID != [16]byte{}
+	})
+}
+
+// refusedMetadata answers all topics with an error, and nothing else.
+func refusedMetadata(resp *kmsg.MetadataResponse, req *kmsg.MetadataRequest, code *kerr.Error) *kmsg.MetadataResponse {
+	resp.ControllerID, resp.Brokers = -1, []kmsg.MetadataResponseBroker{}
+	resp.AuthorizedOperations = operationsNotAsked
+	for _, rt := range req.Topics {
+		topic := kmsg.NewMetadataResponseTopic()
+		topic.Topic, topic.ErrorCode, topic.AuthorizedOperations = rt.Topic, code.Code, operationsNotAsked
+		topic.Partitions = []kmsg.MetadataResponseTopicPartition{}
+		if topic.Topic == nil {
+			topic.Topic = new("")
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+// eachTopicNamedOnce leaves out repetitions.
+func eachTopicNamedOnce(topics []kmsg.MetadataRequestTopic) []kmsg.MetadataRequestTopic {
+	type identity struct {
+		id    [16]byte
+		name  string
+		named bool
+	}
+	seen := make(map[identity]bool, len(topics))
+	once := make([]kmsg.MetadataRequestTopic, 0, len(topics))
+	for _, t := range topics {
+		i := identity{id: t.TopicID, named: t.Topic != nil}
+		if i.named {
+			i.name = *t.Topic
+		}
+		if !seen[i] {
+			seen[i], once = true, append(once, t)
+		}
+	}
+	return once
 }
 
 func rackOf(b *metadata.Broker) *string {

@@ -28,6 +28,7 @@ import (
 const (
 	coordinatorGroup       = 0
 	coordinatorTransaction = 1
+	coordinatorShare       = 2 // of which this node has none
 )
 
 func (n *Node) findCoordinator(r *wire.Request, req *kmsg.FindCoordinatorRequest) *kmsg.FindCoordinatorResponse {
@@ -74,8 +75,10 @@ func (n *Node) coordinator(conn *wire.Conn, kind int8) (kmsg.FindCoordinatorResp
 	case coordinatorGroup:
 	case coordinatorTransaction:
 		ensure, topic = n.ensureTransactionTopic, transactionTopic
-	default:
+	case coordinatorShare:
 		return c, refuse(kerr.InvalidRequest, fmt.Sprintf("This broker has no coordinator of type %d: it has no share groups.", kind))
+	default:
+		return c, refuse(kerr.InvalidRequest, messageMalformed)
 	}
 	if err := ensure(); err != nil {
 		n.log.Warn("coordinator's topic not created", "topic", topic, "error", err)

@@ -85,7 +85,7 @@ func (n *Node) createOne(r *wire.Request, req *kmsg.CreateTopicsRequest, rt kmsg
 	if *left -= int64(spec.partitions); *left < 0 {
 		return refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 	}
-	topic := &metadata.Topic{Name: spec.name, Configs: spec.configs}
+	topic := &metadata.Topic{Name: spec.name, ID: newID(), Configs: spec.configs} // ValidateOnly gives an id too, which nobody has
 	image := n.meta.Image()
 	if err = n.checkNewTopic(image, spec); err == nil {
 		err = n.quotas.mutate(r, int(spec.partitions), createTopicsStrict)
@@ -116,6 +116,18 @@ func (n *Node) newTopicSpec(rt kmsg.CreateTopicsRequestTopic) (topicSpec, error)
 	if err := checkTopicName(rt.Topic); err != nil {
 		return spec, err
 	}
+	if len(rt.Configs) > 0 {
+		spec.configs = make(map[string]string, len(rt.Configs))
+	}
+	for _, c := range rt.Configs {
+		if c.Value == nil {
+			return spec, refuse(kerr.InvalidConfig, "Null value not supported for topic configs: "+c.Name)
+		}
+		spec.configs[c.Name] = *c.Value
+	}
+	if err := n.checkTopicConfigs(spec.configs); err != nil {
+		return spec, err
+	}
 	switch {
 	case len(rt.ReplicaAssignment) > 0:
 		if rt.ReplicationFactor != -1 {
@@ -142,16 +154,7 @@ func (n *Node) newTopicSpec(rt kmsg.CreateTopicsRequestTopic) (topicSpec, error)
 		}
 		return spec, refuse(kerr.InvalidReplicationFactor, fmt.Sprintf("Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only 1 broker(s) are registered.", rt.ReplicationFactor, rt.ReplicationFactor))
 	}
-	if len(rt.Configs) > 0 {
-		spec.configs = make(map[string]string, len(rt.Configs))
-	}
-	for _, c := range rt.Configs {
-		if c.Value == nil {
-			return spec, refuse(kerr.InvalidConfig, "Null value not supported for topic configs: "+c.Name)
-		}
-		spec.configs[c.Name] = *c.Value
-	}
-	return spec, n.checkTopicConfigs(spec.configs)
+	return spec, nil
 }
 
 func (n *Node) checkAssignment(assignment []kmsg.CreateTopicsRequestTopicReplicaAssignment) error {

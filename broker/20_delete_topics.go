@@ -29,15 +29,18 @@ const deleteTopicsStrict = 5
 
 func (n *Node) deleteTopics(r *wire.Request, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
 	resp := newResponse[*kmsg.DeleteTopicsResponse](req)
-	wanted := req.Topics
-	for _, name := range req.TopicNames {
-		wanted = append(wanted, kmsg.DeleteTopicsRequestTopic{Topic: &name})
-	}
+	wanted := wantedDeletions(req)
 	resp.Topics = make([]kmsg.DeleteTopicsResponseTopic, 0, len(wanted))
 	anyTopic := n.mayDo(r, acl.Delete, acl.Cluster())
-	for _, rt := range wanted {
+	for _, w := range wanted {
+		rt := w.topic
 		t := kmsg.NewDeleteTopicsResponseTopic()
 		t.Topic, t.TopicID = rt.Topic, rt.TopicID
+		if w.times > 1 {
+			t.ErrorCode, t.ErrorMessage = codeOf(w.refusal()), messageOf(w.refusal())
+			resp.Topics = append(resp.Topics, t)
+			continue
+		}
 		found, err := n.topicToDelete(rt)
 		if refusal := n.deletionRefusal(r, rt, found, anyTopic, &t); refusal != nil {
 			err = refusal
@@ -55,6 +58,50 @@ func (n *Node) deleteTopics(r *wire.Request, req *kmsg.DeleteTopicsRequest) *kms
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp
+}
+
+// wantedDeletion is a topic by name or id, and how often the request has it.
+type wantedDeletion struct {
+	topic kmsg.DeleteTopicsRequestTopic
+	times int
+}
+
+// wantedDeletions are the topics of a request, each once.
+func wantedDeletions(req *kmsg.DeleteTopicsRequest) []wantedDeletion {
+	var wanted []wantedDeletion
+	names, ids := map[string]int{}, map[[16]byte]int{}
+	add := func(rt kmsg.DeleteTopicsRequestTopic) {
+		place, again := len(wanted), false
+		switch byID := rt.TopicID != [16]byte{}; {
+		case byID && rt.Topic == nil:
+			if place, again = ids[rt.TopicID]; !again {
+				place, ids[rt.TopicID] = len(wanted), len(wanted)
+			}
+		case !byID && rt.Topic != nil:
+			if place, again = names[*rt.Topic]; !again {
+				place, names[*rt.Topic] = len(wanted), len(wanted)
+			}
+		}
+		if !again {
+			wanted = append(wanted, wantedDeletion{topic: rt})
+		}
+		wanted[place].times++
+	}
+	for _, name := range req.TopicNames {
+		add(kmsg.DeleteTopicsRequestTopic{Topic: &name})
+	}
+	for _, rt := range req.Topics {
+		add(rt)
+	}
+	return wanted
+}
+
+// refusal is why a topic that is wanted more than once is left alone.
+func (w wantedDeletion) refusal() error {
+	if w.topic.Topic == nil {
+		return refuse(kerr.InvalidRequest, "Duplicate topic id.")
+	}
+	return refuse(kerr.InvalidRequest, "Duplicate topic name.")
 }
 
 // deletionRefusal returns TOPIC_AUTHORIZATION_FAILED unless the client may delete the

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -25,7 +27,7 @@ import (
 func (n *Node) deleteRecords(r *wire.Request, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
 	resp := newResponse[*kmsg.DeleteRecordsResponse](req)
 	resp.Topics = make([]kmsg.DeleteRecordsResponseTopic, 0, len(req.Topics))
-	for _, rt := range req.Topics {
+	for _, rt := range eachPartitionOnce(req) {
 		topic := kmsg.NewDeleteRecordsResponseTopic()
 		topic.Topic = rt.Topic
 		topic.Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, 0, len(rt.Partitions))
@@ -44,6 +46,32 @@ func (n *Node) deleteRecords(r *wire.Request, req *kmsg.DeleteRecordsRequest) *k
 		resp.Topics = append(resp.Topics, topic)
 	}
 	return resp
+}
+
+// eachPartitionOnce returns the topics of a request without repetitions: of a partition
+// that it names more than once the last offset counts, as in Kafka.
+func eachPartitionOnce(req *kmsg.DeleteRecordsRequest) []kmsg.DeleteRecordsRequestTopic {
+	topics := make([]kmsg.DeleteRecordsRequestTopic, 0, len(req.Topics))
+	places := make(map[string]int, len(req.Topics))
+	at := make(map[storage.TopicPartition]int)
+	for _, rt := range req.Topics {
+		place, again := places[rt.Topic]
+		if !again {
+			place, places[rt.Topic] = len(topics), len(topics)
+			topics = append(topics, kmsg.DeleteRecordsRequestTopic{Topic: rt.Topic})
+		}
+		topic := &topics[place]
+		for _, rp := range rt.Partitions {
+			tp := storage.TopicPartition{Topic: rt.Topic, Partition: rp.Partition}
+			if i, named := at[tp]; named {
+				topic.Partitions[i] = rp
+				continue
+			}
+			at[tp] = len(topic.Partitions)
+			topic.Partitions = append(topic.Partitions, rp)
+		}
+	}
+	return slices.DeleteFunc(topics, func(t kmsg.DeleteRecordsRequestTopic) bool { return len(t.Partitions) == 0 })
 }
 
 func (n *Node) deleteRecordsOf(state *topicState, rp kmsg.DeleteRecordsRequestTopicPartition) (int64, error) {

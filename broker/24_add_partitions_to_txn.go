@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/acl"
+	"github.com/millrace/millrace/broker/storage"
 	"github.com/millrace/millrace/broker/transactions/core"
 	"github.com/millrace/millrace/broker/wire"
 )
@@ -33,6 +34,7 @@ func (n *Node) addPartitionsToTxn(r *wire.Request, req *kmsg.AddPartitionsToTxnR
 		n.addBatchToTxn(r, req)
 		return
 	}
+	req.Topics = mergedTopics(req.Topics, func(t *kmsg.AddPartitionsToTxnRequestTopic) (string, *[]int32) { return t.Topic, &t.Partitions })
 	partitions, codes, refused := n.checkTxnTopics(r, req)
 	reply := func(code int16) {
 		resp := newResponse[*kmsg.AddPartitionsToTxnResponse](req)
@@ -108,18 +110,74 @@ func (n *Node) addBatchToTxn(r *wire.Request, req *kmsg.AddPartitionsToTxnReques
 	}
 	var mu sync.Mutex
 	missing := len(req.Transactions)
+	answer := func(i int, t kmsg.AddPartitionsToTxnResponseTransaction) {
+		mu.Lock()
+		resp.Transactions[i] = t
+		missing--
+		last := missing == 0
+		mu.Unlock()
+		if last {
+			r.Reply(resp)
+		}
+	}
 	for i, t := range req.Transactions {
+		t.Topics = mergedTopics(t.Topics, func(t *kmsg.AddPartitionsToTxnRequestTransactionTopic) (string, *[]int32) {
+			return t.Topic, &t.Partitions
+		})
+		if codes := n.missingPartitions(&t); codes != nil {
+			answer(i, batchedResult(&t, core.Result{Codes: codes}))
+			continue
+		}
 		n.transactions.Do(t.TransactionalID, batchedRequest(&t), func(result core.Result) {
-			mu.Lock()
-			resp.Transactions[i] = batchedResult(&t, result)
-			missing--
-			last := missing == 0
-			mu.Unlock()
-			if last {
-				r.Reply(resp)
-			}
+			answer(i, batchedResult(&t, result))
 		})
 	}
+}
+
+// missingPartitions returns a code for each of a transaction's partitions if some do not
+// exist, nil otherwise: one that does not exist fails the whole transaction.
+func (n *Node) missingPartitions(t *kmsg.AddPartitionsToTxnRequestTransaction) []int16 {
+	var codes []int16
+	missing := false
+	for _, topic := range t.Topics {
+		state := n.topics.byName(topic.Topic)
+		for _, p := range topic.Partitions {
+			code := kerr.OperationNotAttempted.Code
+			if _, exists := state.log(p); !exists {
+				missing, code = true, kerr.UnknownTopicOrPartition.Code
+			}
+			codes = append(codes, code)
+		}
+	}
+	if !missing {
+		return nil
+	}
+	return codes
+}
+
+// mergedTopics returns each topic and partition of a request once, as Kafka sees them; of gives
+// the parts of an element.
+func mergedTopics[T any](topics []T, of func(*T) (string, *[]int32)) []T {
+	places := make(map[string]int, len(topics))
+	seen := make(map[storage.TopicPartition]bool)
+	merged := make([]T, 0, len(topics))
+	for _, t := range topics {
+		name, partitions := of(&t)
+		wanted := *partitions
+		place, again := places[name]
+		if !again {
+			place, places[name] = len(merged), len(merged)
+			*partitions = nil
+			merged = append(merged, t)
+		}
+		_, into := of(&merged[place])
+		for _, p := range wanted {
+			if tp := (storage.TopicPartition{Topic: name, Partition: p}); !seen[tp] {
+				seen[tp], *into = true, append(*into, p)
+			}
+		}
+	}
+	return merged
 }
 
 func batchedRequest(t *kmsg.AddPartitionsToTxnRequestTransaction) core.Request {

@@ -34,7 +34,7 @@ func (n *Node) writeTxnMarkers(r *wire.Request, req *kmsg.WriteTxnMarkersRequest
 	for _, m := range req.Markers {
 		out := kmsg.NewWriteTxnMarkersResponseMarker()
 		out.ProducerID, out.Topics = m.ProducerID, make([]kmsg.WriteTxnMarkersResponseMarkerTopic, 0, len(m.Topics))
-		for _, t := range m.Topics {
+		for _, t := range mergedTopics(m.Topics, func(t *kmsg.WriteTxnMarkersRequestMarkerTopic) (string, *[]int32) { return t.Topic, &t.Partitions }) {
 			topic := kmsg.NewWriteTxnMarkersResponseMarkerTopic()
 			topic.Topic = t.Topic
 			topic.Partitions = make([]kmsg.WriteTxnMarkersResponseMarkerTopicPartition, len(t.Partitions))

@@ -36,12 +36,12 @@ func (n *Node) txnOffsetCommit(r *wire.Request, req *kmsg.TxnOffsetCommitRequest
 	reply := func(resp kmsg.Response) { r.Reply(complete(resp)) }
 	commit := func(guard storage.VerificationGuard) { n.groups.CommitInTransaction(client, req, guard, reply) }
 	fail := func(code int16) { reply(groupscore.ErrorResponse(req, code)) }
-	if req.Group == "" {
-		fail(kerr.InvalidGroupID.Code)
-		return
-	}
 	if !n.anyTopicKnown(req) {
 		commit(storage.VerificationGuard{}) // to be told so: nothing will be appended
+		return
+	}
+	if req.Group == "" {
+		fail(kerr.InvalidGroupID.Code)
 		return
 	}
 	partition, err := n.offsetsPartition(req.Group)

@@ -52,10 +52,18 @@ func (n *Node) serveDescribeACLs(r *wire.Request) {
 	r.Reply(resp)
 }
 
+// noAuthorizer is Kafka's message, of which it has two.
+func noAuthorizer(op acl.Operation) string {
+	if op == acl.Describe {
+		return "No Authorizer is configured on the broker"
+	}
+	return "No Authorizer is configured."
+}
+
 // refuseACLs says why the client may not see or change access control lists.
 func (n *Node) refuseACLs(r *wire.Request, op acl.Operation) error {
 	if n.authorizer == nil {
-		return refuse(kerr.SecurityDisabled, "No Authorizer is configured on the broker")
+		return refuse(kerr.SecurityDisabled, noAuthorizer(op))
 	}
 	return n.authorizeCluster(r, op)
 }

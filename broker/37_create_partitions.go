@@ -34,11 +34,15 @@ func (n *Node) createPartitions(r *wire.Request, req *kmsg.CreatePartitionsReque
 		names[t.Topic]++
 	}
 	for _, rt := range req.Topics {
+		named := names[rt.Topic]
+		if delete(names, rt.Topic); named == 0 {
+			continue // answered already, as a duplicate
+		}
 		t := kmsg.NewCreatePartitionsResponseTopic()
 		t.Topic = rt.Topic
 		err := error(refuse(kerr.InvalidRequest, "Duplicate topic name."))
 		switch {
-		case names[rt.Topic] > 1:
+		case named > 1:
 		case !n.authorize(r, acl.Alter, acl.Topic(rt.Topic)):
 			err = kerr.TopicAuthorizationFailed
 		default:

@@ -32,8 +32,8 @@ func (n *Node) electLeaders(r *wire.Request, req *kmsg.ElectLeadersRequest) *kms
 	refused := n.authorizeCluster(r, acl.Alter)
 	resp.ErrorCode = codeOf(refused)
 	if req.ElectionType < 0 || req.ElectionType > electionUnclean {
+		refused = refuse(kerr.InvalidRequest, fmt.Sprintf("Unknown election type %d", req.ElectionType))
 		resp.ErrorCode = kerr.InvalidRequest.Code
-		return resp
 	}
 	image := n.meta.Image()
 	if req.Topics == nil && refused == nil {

@@ -72,7 +72,11 @@ func (n *Node) featureRecords(image *metadata.Image, req *kmsg.UpdateFeaturesReq
 			}
 		}
 		level, _ := image.FeatureLevel(u.Feature)
-		if reason := n.featureRefusal(u.Feature, level, u.MaxVersionLevel, kind); reason != "" {
+		reason := n.featureRefusal(u.Feature, level, u.MaxVersionLevel, kind)
+		if _, known := findFeature(u.Feature); !known && req.Version == 0 && u.MaxVersionLevel == 0 {
+			reason = "Feature " + u.Feature + " not found." // level 0 is a removal in this version
+		}
+		if reason != "" {
 			return nil, refuse(kerr.InvalidUpdateVersion, fmt.Sprintf(
 				"The update failed for all features since the following feature had an error: Invalid update version %d for feature %s. %s",
 				u.MaxVersionLevel, u.Feature, reason))

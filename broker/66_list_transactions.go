@@ -32,10 +32,13 @@ func (n *Node) listTransactions(r *wire.Request, req *kmsg.ListTransactionsReque
 	resp.UnknownStateFilters = []string{}
 	resp.TransactionStates = []kmsg.ListTransactionsResponseTransactionState{}
 	filter := transactionFilter{nowMs: time.Now().UnixMilli(), durationMs: req.DurationFilterMillis, producers: req.ProducerIDFilters}
+	unknown := make(map[string]bool)
 	for _, name := range req.StateFilters {
 		at := slices.IndexFunc(core.States(), func(s core.State) bool { return s.String() == name })
 		if at < 0 {
-			resp.UnknownStateFilters = append(resp.UnknownStateFilters, name)
+			if !unknown[name] {
+				unknown[name], resp.UnknownStateFilters = true, append(resp.UnknownStateFilters, name)
+			}
 			continue
 		}
 		filter.states = append(filter.states, core.States()[at])

@@ -48,6 +48,9 @@ func (n *Node) describeTopicPartitions(r *wire.Request, req *kmsg.DescribeTopicP
 			first = 0
 		}
 	}
+	if req.Cursor != nil && req.Cursor.Partition < 0 {
+		return misplacedCursor(resp, names)
+	}
 	left := describePartitionsMax
 	if req.ResponsePartitionLimit > 0 {
 		left = min(left, int(req.ResponsePartitionLimit))
@@ -75,6 +78,16 @@ func (n *Node) describeTopicPartitions(r *wire.Request, req *kmsg.DescribeTopicP
 			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: int32(next)}
 			return resp
 		}
+	}
+	return resp
+}
+
+// misplacedCursor refuses each of the topics.
+func misplacedCursor(resp *kmsg.DescribeTopicPartitionsResponse, names []string) *kmsg.DescribeTopicPartitionsResponse {
+	for _, name := range names {
+		topic := undescribedTopic(name)
+		topic.ErrorCode = kerr.InvalidRequest.Code
+		resp.Topics = append(resp.Topics, topic)
 	}
 	return resp
 }

@@ -66,7 +66,7 @@ func (n *Node) resourceKind(kind kmsg.ConfigResourceType, name string) (string, 
 	case kmsg.ConfigResourceTypeGroupConfig:
 		return metadata.ResourceGroup, n.checkGroupConfig, checkGroupName(name)
 	}
-	return "", nil, refuse(kerr.InvalidRequest, fmt.Sprintf("Unsupported resource type: %s", kind))
+	return "", nil, refuse(kerr.InvalidRequest, fmt.Sprintf("Unknown resource type %d", kind))
 }
 
 // configRecords are the differences between two sets of configs; what is set is checked.

@@ -104,7 +104,7 @@ func (n *Node) describeResource(image *metadata.Image, rr kmsg.DescribeConfigsRe
 	case kmsg.ConfigResourceTypeGroupConfig:
 		return n.describeGroup(image, rr.ResourceName, wanted)
 	}
-	return out, refuse(kerr.InvalidRequest, fmt.Sprintf("Unsupported resource type: %s", rr.ResourceType))
+	return out, refuse(kerr.InvalidRequest, messageMalformed)
 }
 
 // describeBroker describes this broker, or for an empty name the configs that

@@ -26,6 +26,9 @@ func refuse(code *kerr.Error, message string) *apiError {
 	return &apiError{code: code, message: message}
 }
 
+// messageMalformed is what Kafka says of INVALID_REQUEST where it says nothing of its own.
+const messageMalformed = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."
+
 // errorCodes is the one place where errors of the node's parts become Kafka's.
 // The first row that an error is decides.
 func errorCodes() []errorCode {

@@ -1,18 +1,13 @@
 package broker
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/batch"
-	"github.com/millrace/millrace/test/peers"
 )
 
 // TestAnswersAreThoseOfApacheKafka sends the same requests to a real Apache Kafka
@@ -20,124 +15,6 @@ import (
 // addresses and times.
 func TestAnswersAreThoseOfApacheKafka(t *testing.T) {
 	compareWithKafka(t, comparedSteps(t))
-}
-
-func compareWithKafka(t *testing.T, steps []comparedStep) {
-	t.Helper()
-	kafka := peers.Kafka(t, peers.KafkaProperties("num.partitions=4", "log.segment.bytes=268435456"))
-	n := startNode(t, t.TempDir(), testConfig())
-	var record recorder
-	for _, step := range steps {
-		t.Run(step.name, func(t *testing.T) {
-			got := whenLoaded(func() string { return dial(t, n).exchange(step) })
-			want := askKafka(t, kafka.Bootstrap, step, got)
-			record.add(t, step, want)
-			if want != got {
-				want, got = apart(want, got)
-				t.Errorf("%s v%d\nKafka %s\nours  %s", kmsg.NameForKey(step.req.Key()), step.version, want, got)
-			}
-		})
-	}
-	if *rewrite {
-		record.save(t)
-	}
-}
-
-// askKafka returns Kafka's answer. What one of its nodes has changed, or loads, is not
-// everywhere at once: a question is put again for a while if its answer is not like.
-func askKafka(t *testing.T, bootstrap string, step comparedStep, like string) string {
-	t.Helper()
-	want := dialRaw(t, bootstrap).exchange(step)
-	for until := time.Now().Add(60 * time.Second); want != like && time.Now().Before(until); {
-		waits := step.loads && coordinatorLoads(want)
-		if asks := step.onlyAsks() && time.Until(until) > 50*time.Second; !waits && !asks {
-			break
-		}
-		want = dialRaw(t, bootstrap).exchange(step)
-	}
-	return want
-}
-
-// onlyAsks says that a request changes nothing.
-func (s comparedStep) onlyAsks() bool {
-	name := kmsg.NameForKey(s.req.Key())
-	return strings.HasPrefix(name, "Describe") || strings.HasPrefix(name, "List") || name == "Metadata"
-}
-
-type comparedStep struct {
-	name    string
-	version int16
-	req     kmsg.Request
-	mask    []string
-	// loads says that Kafka's coordinator may be loading at this step.
-	loads bool
-}
-
-// coordinatorLoads says whether an answer is one of a coordinator that is not there yet.
-func coordinatorLoads(answer string) bool {
-	return strings.Contains(answer, `"ErrorCode":14,`) || strings.Contains(answer, `"ErrorCode":15,`) || strings.Contains(answer, `"ErrorCode":16,`)
-}
-
-// exchange sends a request and returns its response as masked JSON.
-func (c *rawConn) exchange(step comparedStep) string {
-	c.t.Helper()
-	c.send(frameOf(step.version, 1, step.req))
-	return c.decode(step, c.receive())
-}
-
-// decode turns a response, from its correlation id on, into masked JSON.
-func (c *rawConn) decode(step comparedStep, body []byte) string {
-	c.t.Helper()
-	resp := step.req.ResponseKind()
-	resp.SetVersion(step.version)
-	body = body[4:]
-	if resp.IsFlexible() && resp.Key() != 18 {
-		body = body[1:]
-	}
-	if err := resp.ReadFrom(body); err != nil {
-		return fmt.Sprintf("unreadable: %v %x", err, body)
-	}
-	return maskedJSON(c.t, resp, step.mask)
-}
-
-// maskedJSON is a response without what differs between two brokers.
-func maskedJSON(t testing.TB, resp kmsg.Response, mask []string) string {
-	t.Helper()
-	raw, err := json.Marshal(resp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var decoded any
-	if err := json.Unmarshal(raw, &decoded); err != nil {
-		t.Fatal(err)
-	}
-	maskFields(decoded, append(mask, "TopicID", "ClusterID", "Host", "Port", "UnknownTags", "Dir", "TotalBytes", "UsableBytes"))
-	raw, err = json.Marshal(decoded)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.ReplaceAll(string(raw), "null", "[]") // kmsg reads an empty array as nil
-}
-
-func maskFields(v any, names []string) {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, name := range names {
-			if _, ok := v[name]; ok {
-				v[name] = "masked"
-			}
-		}
-		for _, inner := range v {
-			maskFields(inner, names)
-		}
-	case []any:
-		slices.SortStableFunc(v, func(a, b any) int {
-			return cmp.Or(cmp.Compare(field[float64](a, "Partition"), field[float64](b, "Partition")), configOrder(a, b))
-		})
-		for _, inner := range v {
-			maskFields(inner, names)
-		}
-	}
 }
 
 // apart shortens two texts to where they begin to differ.
@@ -160,7 +37,8 @@ func field[T any](v any, name string) T {
 // configOrder orders configs, whose order Kafka does not keep, by their names.
 func configOrder(a, b any) int {
 	m, _ := a.(map[string]any)
-	if _, ok := m["ConfigSynonyms"]; ok {
+	_, config := m["ConfigSynonyms"]
+	if _, resource := m["Type"]; config || resource && m["Name"] != nil {
 		return strings.Compare(field[string](a, "Name"), field[string](b, "Name"))
 	}
 	return 0

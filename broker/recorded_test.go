@@ -1,135 +1,114 @@
 package broker
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"os"
+	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/test/exchange"
 )
 
-// recordedStep is a request as it went over the wire to Apache Kafka 4.1.1, and
-// what Kafka answered, with its masked fields.
-type recordedStep struct {
-	Name    string   `json:"name"`
-	Key     int16    `json:"key"`
-	Version int16    `json:"version"`
-	Request []byte   `json:"request"`
-	Mask    []string `json:"mask,omitempty"`
-	Answer  string   `json:"answer"`
-}
-
-// recordedDir holds one file for each list of compared steps, a step a line.
-var recordedDir = filepath.Join("testdata", "kafka-4.1.1")
-
-// recorder writes the steps of one test when the golden files are written anew.
-type recorder struct{ lines bytes.Buffer }
-
-func (r *recorder) add(t *testing.T, step comparedStep, answer string) {
-	t.Helper()
-	line, err := json.Marshal(recordedStep{step.name, step.req.Key(), step.version, frameOf(step.version, 1, step.req), step.mask, answer})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.lines.Write(append(line, '\n'))
-}
-
-func (r *recorder) save(t *testing.T) {
-	t.Helper()
-	if err := os.MkdirAll(recordedDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(recordedDir, t.Name()+".jsonl"), r.lines.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func readRecorded(t *testing.T) map[string][]recordedStep {
+// readRecorded returns what Apache Kafka 4.1.1 was sent and answered, by the names of the
+// tests that asked it.
+func readRecorded(t *testing.T) map[string][]exchange.Step {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(recordedDir, "*.jsonl"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no recorded answers in %s: %v", recordedDir, err)
 	}
-	all := map[string][]recordedStep{}
+	all := map[string][]exchange.Step{}
 	for _, path := range paths {
-		text, err := os.ReadFile(path)
+		steps, err := exchange.Read(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines := bufio.NewScanner(bytes.NewReader(text))
-		lines.Buffer(nil, 16<<20)
-		for lines.Scan() {
-			var step recordedStep
-			if err := json.Unmarshal(lines.Bytes(), &step); err != nil {
-				t.Fatalf("%s: %v", path, err)
-			}
-			all[path] = append(all[path], step)
-		}
-		if err := lines.Err(); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
+		all[strings.TrimSuffix(filepath.Base(path), ".jsonl")] = steps
 	}
 	return all
 }
 
 // TestRecordedAnswersOfApacheKafka sends the bytes that Apache Kafka was sent
-// and wants its answers. It needs no Kafka; "go test -run AnswersAreThose -rewrite" asks
+// and wants its answers. It needs no Kafka; "go test -run ApacheKafka -rewrite" asks
 // a real one anew.
 func TestRecordedAnswersOfApacheKafka(t *testing.T) {
-	for path, steps := range readRecorded(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".jsonl"), func(t *testing.T) {
-			n := startNode(t, t.TempDir(), testConfig())
+	known := readKnownDifferences(t)
+	for name, steps := range readRecorded(t) {
+		t.Run(name, func(t *testing.T) {
+			c := newComparison(t)
+			c.known = known
 			for _, r := range steps {
-				step := comparedStep{name: r.Name, version: r.Version, req: kmsg.RequestForKey(r.Key), mask: r.Mask}
-				if got := whenLoaded(func() string {
-					c := dial(t, n)
-					defer c.Close()
-					c.send(r.Request)
-					return c.decode(step, c.receive())
-				}); got != r.Answer {
-					want, got := apart(r.Answer, got)
-					t.Errorf("%s: %s v%d\nKafka %s\nours  %s", r.Name, kmsg.NameForKey(r.Key), r.Version, want, got)
+				step := comparedStep{name: r.Name, version: r.Version, req: kmsg.RequestForKey(r.Key), mask: r.Mask, last: r.Last, loads: r.Loads}
+				if r.Raw {
+					step.frame = r.Request
 				}
+				c.compare(t, step, r.Request, r.Response, nil)
 			}
 		})
 	}
-}
-
-// whenLoaded asks again while a coordinator loads, for at most a minute.
-func whenLoaded(ask func() string) string {
-	got := ask()
-	for until := time.Now().Add(60 * time.Second); coordinatorLoads(got) && time.Now().Before(until); {
-		got = ask()
-	}
-	return got
-}
-
-// TestEveryAPIHasARecordedAnswer: none is advertised that was not compared.
-func TestEveryAPIHasARecordedAnswer(t *testing.T) {
-	var recorded []int16
-	for _, steps := range readRecorded(t) {
-		for _, r := range steps {
-			recorded = append(recorded, r.Key)
+	for _, k := range known {
+		if !k.met {
+			t.Errorf("no answer differs any more in %s: %s", k.Steps, k.Input)
 		}
 	}
-	elsewhere := map[kmsg.Key]string{
-		kmsg.ApiVersions:      "bodies.golden, and each client",
-		kmsg.SASLHandshake:    "compared beside Kafka on a SASL listener, which these have not",
-		kmsg.SASLAuthenticate: "compared beside Kafka on a SASL listener",
-		kmsg.DescribeACLs:     "compared beside a Kafka with an authorizer",
-		kmsg.CreateACLs:       "compared beside a Kafka with an authorizer",
-		kmsg.DeleteACLs:       "compared beside a Kafka with an authorizer",
+}
+
+// apiVersion is a version of an API.
+type apiVersion struct{ key, version int16 }
+
+// String names it as people do.
+func (a apiVersion) String() string { return fmt.Sprintf("%s v%d", kmsg.NameForKey(a.key), a.version) }
+
+// notInKafka are versions that this node answers for older clients and Kafka 4 does not
+// answer any more: it closes the connection.
+func notInKafka() map[apiVersion]bool {
+	gone := map[apiVersion]bool{}
+	for key, oldest := range map[kmsg.Key]int16{
+		kmsg.Produce: 3, kmsg.OffsetCommit: 2, kmsg.CreateTopics: 2, kmsg.DeleteTopics: 1, kmsg.OffsetForLeaderEpoch: 2, kmsg.DescribeConfigs: 1, kmsg.DescribeLogDirs: 1,
+	} {
+		for version := range oldest {
+			gone[apiVersion{int16(key), version}] = true
+		}
 	}
-	n := startNode(t, t.TempDir(), testConfig())
-	for _, a := range n.advertisedAPIs {
-		if !slices.Contains(recorded, a.Key) && elsewhere[kmsg.Key(a.Key)] == "" {
-			t.Errorf("%s was never compared with Apache Kafka's answer", kmsg.NameForKey(a.Key))
+	return gone
+}
+
+// neverFails are the APIs for which no input is wrong: what they are asked about and is not
+// there is missing in the answer. They fail for who has no permission only, which
+// TestPermissionsAreThoseOfApacheKafka compares.
+func neverFails() map[kmsg.Key]bool {
+	return map[kmsg.Key]bool{kmsg.ListGroups: true, kmsg.DescribeLogDirs: true, kmsg.ListPartitionReassignments: true, kmsg.ListTransactions: true}
+}
+
+// TestEveryVersionHasARecordedExchange: none is advertised of which Kafka's answer is not
+// known, and no API of which no error of Kafka's is.
+func TestEveryVersionHasARecordedExchange(t *testing.T) {
+	answered, failed := map[apiVersion]bool{}, map[int16]bool{}
+	for _, steps := range readRecorded(t) {
+		for _, r := range steps {
+			if !r.Raw && len(r.Response) > 0 {
+				answered[apiVersion{r.Key, r.Version}] = true
+			}
+			failed[r.Key] = failed[r.Key] || len(r.Errors) > 0
+		}
+	}
+	for _, a := range startNode(t, t.TempDir(), testConfig()).advertisedAPIs {
+		for version := a.Min; version <= a.Max; version++ {
+			if v := (apiVersion{a.Key, version}); !answered[v] && !notInKafka()[v] {
+				t.Errorf("%s has no recorded exchange with Apache Kafka", v)
+			}
+		}
+		if !failed[a.Key] && !neverFails()[kmsg.Key(a.Key)] {
+			t.Errorf("%s has no recorded error of Apache Kafka", kmsg.NameForKey(a.Key))
+		}
+	}
+	for _, v := range slices.Collect(maps.Keys(notInKafka())) {
+		if answered[v] {
+			t.Errorf("Kafka does answer %s", v)
 		}
 	}
 }

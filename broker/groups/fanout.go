@@ -72,9 +72,10 @@ func (c *Coordinator) offsetFetch(client ClientInfo, req *kmsg.OffsetFetchReques
 }
 
 func (c *Coordinator) deleteGroups(client ClientInfo, req *kmsg.DeleteGroupsRequest, reply func(kmsg.Response)) {
-	fanOut(c, client, req.Groups, func(i int) kmsg.Request {
+	groups := eachOnce(req.Groups)
+	fanOut(c, client, groups, func(i int) kmsg.Request {
 		one := *req
-		one.Groups = req.Groups[i : i+1]
+		one.Groups = groups[i : i+1]
 		return &one
 	}, func(parts []*kmsg.DeleteGroupsResponse) {
 		answer := kmsg.NewPtrDeleteGroupsResponse()
@@ -84,6 +85,18 @@ func (c *Coordinator) deleteGroups(client ClientInfo, req *kmsg.DeleteGroupsRequ
 		}
 		reply(answer)
 	})
+}
+
+// eachOnce returns groups in their order without repetitions.
+func eachOnce(groups []string) []string {
+	seen := make(map[string]bool, len(groups))
+	once := make([]string, 0, len(groups))
+	for _, g := range groups {
+		if !seen[g] {
+			seen[g], once = true, append(once, g)
+		}
+	}
+	return once
 }
 
 func (c *Coordinator) describeGroups(client ClientInfo, req *kmsg.DescribeGroupsRequest, reply func(kmsg.Response)) {

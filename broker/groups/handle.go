@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/broker/groups/core"
@@ -17,6 +18,10 @@ func (c *Coordinator) Handle(client ClientInfo, request kmsg.Request, reply func
 	case *kmsg.JoinGroupRequest:
 		c.route(req.Group, client, req, reply)
 	case *kmsg.SyncGroupRequest:
+		if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) { // mandatory since KIP-559
+			reply(core.ErrorResponse(req, kerr.InconsistentGroupProtocol.Code))
+			return true
+		}
 		c.route(req.Group, client, req, reply)
 	case *kmsg.HeartbeatRequest:
 		c.route(req.Group, client, req, reply)

@@ -3,6 +3,7 @@ package core
 import (
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -30,23 +31,32 @@ type offset struct {
 
 // offsetCommit handles OffsetCommit (8), versions 0 to 9.
 func (s *Shard) offsetCommit(in Input, req *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
-	code := s.checkCommit(req)
+	check := sync.OnceValue(func() int16 { return s.checkCommit(req) })
 	r := kmsg.NewPtrOffsetCommitResponse()
 	r.Version, r.Topics = req.Version, make([]kmsg.OffsetCommitResponseTopic, 0, len(req.Topics))
+	places := make(map[string]int, len(req.Topics)) // a topic that is named twice is answered in one place
 	for _, t := range req.Topics {
-		to := kmsg.NewOffsetCommitResponseTopic()
-		to.Topic, to.Partitions = t.Topic, make([]kmsg.OffsetCommitResponseTopicPartition, 0, len(t.Partitions))
+		place, again := places[t.Topic]
+		if !again {
+			place, places[t.Topic] = len(r.Topics), len(r.Topics)
+			to := kmsg.NewOffsetCommitResponseTopic()
+			to.Topic, to.Partitions = t.Topic, make([]kmsg.OffsetCommitResponseTopicPartition, 0, len(t.Partitions))
+			r.Topics = append(r.Topics, to)
+		}
+		to := &r.Topics[place]
 		topic, known := Topic{Partitions: 1<<31 - 1}, true
 		if in.Topics != nil {
 			topic, known = in.Topics(t.Topic)
 		}
 		for _, p := range t.Partitions {
 			one := kmsg.NewOffsetCommitResponseTopicPartition()
-			one.Partition, one.ErrorCode = p.Partition, code
+			one.Partition = p.Partition
 			switch {
-			case code != 0:
 			case !known || p.Partition < 0 || p.Partition >= topic.Partitions:
+				// Found before the group is looked at, which is asked only for what exists.
 				one.ErrorCode = kerr.UnknownTopicOrPartition.Code
+			case check() != 0:
+				one.ErrorCode = check()
 			case p.Metadata != nil && len(*p.Metadata) > s.cfg.OffsetMetadataBytesMax:
 				one.ErrorCode = kerr.OffsetMetadataTooLarge.Code
 			default:
@@ -54,7 +64,6 @@ func (s *Shard) offsetCommit(in Input, req *kmsg.OffsetCommitRequest) *kmsg.Offs
 			}
 			to.Partitions = append(to.Partitions, one)
 		}
-		r.Topics = append(r.Topics, to)
 	}
 	return r
 }

@@ -179,9 +179,16 @@ func (s *Shard) txnOffsetCommit(in Input, req *kmsg.TxnOffsetCommitRequest) *kms
 	code := s.checkTxnCommit(req)
 	r := kmsg.NewPtrTxnOffsetCommitResponse()
 	r.Version, r.Topics = req.Version, make([]kmsg.TxnOffsetCommitResponseTopic, 0, len(req.Topics))
+	places := make(map[string]int, len(req.Topics)) // a topic that is named twice is answered in one place
 	for _, t := range req.Topics {
-		to := kmsg.NewTxnOffsetCommitResponseTopic()
-		to.Topic, to.Partitions = t.Topic, make([]kmsg.TxnOffsetCommitResponseTopicPartition, 0, len(t.Partitions))
+		place, again := places[t.Topic]
+		if !again {
+			place, places[t.Topic] = len(r.Topics), len(r.Topics)
+			to := kmsg.NewTxnOffsetCommitResponseTopic()
+			to.Topic, to.Partitions = t.Topic, make([]kmsg.TxnOffsetCommitResponseTopicPartition, 0, len(t.Partitions))
+			r.Topics = append(r.Topics, to)
+		}
+		to := &r.Topics[place]
 		topic, known := Topic{Partitions: 1<<31 - 1}, true
 		if in.Topics != nil {
 			topic, known = in.Topics(t.Topic)
@@ -204,7 +211,6 @@ func (s *Shard) txnOffsetCommit(in Input, req *kmsg.TxnOffsetCommitRequest) *kms
 			}
 			to.Partitions = append(to.Partitions, one)
 		}
-		r.Topics = append(r.Topics, to)
 	}
 	return r
 }
