@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -185,16 +185,19 @@ func readAllCommitted(l *Log) ([]batch.Record, error) {
 // cleanRandom does random things with a compacted log.
 type cleanRandom struct {
 	*testing.T
-	clock    *testClock
-	disk     *vfs.Mem
-	random   *rand.Rand
-	cfg      LogConfig
-	s        *Store
-	l        *Log
-	m        cleanModel
-	epoch    int32
-	acked    int64
-	cleaning atomic.Bool
+	clock  *testClock
+	disk   *vfs.Mem
+	random *rand.Rand
+	cfg    LogConfig
+	s      *Store
+	l      *Log
+	m      cleanModel
+	epoch  int32
+	acked  int64
+	// observing is held while a change of the disk is looked at: the store's maintenance, which an
+	// earlier step may have woken, changes it beside the compaction.
+	observing sync.Mutex
+	cleaning  bool // protected by observing
 	// runs of compaction, every fourth of which is cloned; clones that were
 	// checked, nested those of crashes while another crash was recovered from.
 	runs, clones, nested int
@@ -227,9 +230,21 @@ func (r *cleanRandom) open() {
 	r.l = l
 }
 
+// watch says whether changes of the disk are looked at from now on.
+func (r *cleanRandom) watch(cleaning bool) {
+	r.observing.Lock()
+	defer r.observing.Unlock()
+	r.cleaning = cleaning
+}
+
 // observe clones the disk as a crash at this moment would leave it, and checks the clone.
 func (r *cleanRandom) observe(op vfs.Op) {
-	if !op.Changes() || !r.cleaning.Load() {
+	if !op.Changes() {
+		return
+	}
+	r.observing.Lock()
+	defer r.observing.Unlock()
+	if !r.cleaning {
 		return
 	}
 	// A run in many passes changes the disk many times: a part of them will do.
@@ -468,9 +483,9 @@ func (r *cleanRandom) compact() {
 		r.runs++
 	}
 	r.changes, r.from = 0, 1+r.random.IntN(2)*r.random.IntN(100)
-	r.cleaning.Store(target.wanted() && r.runs%4 == 1)
+	r.watch(target.wanted() && r.runs%4 == 1)
 	ran := r.s.cleaner.cleanDirtiest(nil)
-	r.cleaning.Store(false)
+	r.watch(false)
 	if err := errors.Join(r.l.Err(), r.l.Uncleanable()); err != nil || ran != target.wanted() || ran && r.l.cleaned.Load() < target.to {
 		r.Fatalf("compaction of %d to %d (%v): ran %v, checkpoint %d, %v", target.from, target.to, target.wanted(), ran, r.l.cleaned.Load(), err)
 	}
