@@ -68,9 +68,13 @@ const (
 	// spanBytesMin is the smallest run of batches that is worth sending from its file.
 	spanBytesMin = 64 << 10
 	// spanWindowBytes is read at once to look at headers, and spanStepsMax bounds
-	// the headers that are looked at for one span.
+	// the headers that are looked at for one span, spanStepsFew those of batches that are so large
+	// that about as many make the span.
 	spanWindowBytes = 4 << 10
 	spanStepsMax    = 1024
+	spanStepsFew    = 8
+	// spanCursorsMax is how many places of readers are kept with an open file.
+	spanCursorsMax = 16
 
 	// scanBytes is read at once when a segment is walked through.
 	scanBytes = 64 << 10

@@ -153,28 +153,52 @@ func (s *spanSearch) find(start, limit, bytesMax int64) (foundSpan, error) {
 	if !ok || err != nil || s.size-from < spanBytesMin {
 		return foundSpan{}, err
 	}
-	to, next := from, start
-	if e, ok := s.entryBefore(from+bytesMax, limit); ok && int64(e.position) > from {
-		to = int64(e.position)
-		h, err := s.header(to)
+	w := spanWalk{to: from, next: start, positionMax: min(from+bytesMax, s.size), limit: limit}
+	err = s.walk(&w, s.steps+1)
+	if few := (w.to-from)*spanStepsFew >= w.positionMax-from; few && err == nil {
+		// A few large batches are found sooner by their headers than by the index, which may be a file.
+		err = s.walk(&w, s.steps+spanStepsFew)
+	}
+	if w.ended || err != nil {
+		return foundSpan{FileSpan{At: from, Size: w.to - from}, w.next}, err
+	}
+	if e, ok := s.entryBefore(from+bytesMax, limit); ok && int64(e.position) > w.to {
+		w.to = int64(e.position)
+		h, err := s.header(w.to)
 		if err != nil || h.LastOffset() != s.seg.base+int64(e.relative) {
 			return foundSpan{}, err
 		}
-		next = h.BaseOffset
+		w.next = h.BaseOffset
 	}
-	for to < s.size && s.steps < spanStepsMax {
-		h, err := s.header(to)
+	err = s.walk(&w, spanStepsMax)
+	return foundSpan{FileSpan{At: from, Size: w.to - from}, w.next}, err
+}
+
+// spanWalk goes from batch to batch, up to positionMax and limit.
+type spanWalk struct {
+	to, next           int64 // where the batches that were passed end
+	positionMax, limit int64
+	ended              bool // the next batch does not belong to the span
+}
+
+// walk passes batches until one does not belong to the span any more, or as many steps have been
+// made in this search.
+func (s *spanSearch) walk(w *spanWalk, stepsMax int) error {
+	for w.to < s.size && s.steps < stepsMax {
+		h, err := s.header(w.to)
 		if err != nil {
-			return foundSpan{}, err
+			return err
 		}
-		end := to + int64(h.Size())
-		if h.BaseOffset >= limit || end > from+bytesMax || end > s.size {
-			break
+		end := w.to + int64(h.Size())
+		if h.BaseOffset >= w.limit || end > w.positionMax {
+			w.ended = true
+			return nil
 		}
-		to, next = end, h.LastOffset()+1
+		w.to, w.next = end, h.LastOffset()+1
 		s.steps++
 	}
-	return foundSpan{FileSpan{At: from, Size: to - from}, next}, nil
+	w.ended = w.to >= s.size
+	return nil
 }
 
 // begin returns where the batch begins that contains start.
@@ -248,16 +272,22 @@ func (s *spanSearch) header(at int64) (batch.Header, error) {
 }
 
 // spanCursors remember where the last spans of a file ended, which is where their readers
-// go on.
+// go on. Readers of the same batches share one.
 type spanCursors struct {
 	mu   sync.Mutex
-	last [4]struct{ offset, position int64 }
+	last [spanCursorsMax]struct{ offset, position int64 }
 	next int
 }
 
 func (c *spanCursors) keep(offset, position int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for i := range c.last {
+		if c.last[i].offset == offset {
+			c.last[i].position = position
+			return
+		}
+	}
 	c.last[c.next].offset, c.last[c.next].position = offset, position
 	c.next = (c.next + 1) % len(c.last)
 }

@@ -243,3 +243,26 @@ func TestCheckedParts(t *testing.T) {
 		})
 	}
 }
+
+// TestCursorsOfManyReaders: each of as many readers as there are cursors finds its place again, however
+// many others read the same batches.
+func TestCursorsOfManyReaders(t *testing.T) {
+	var c spanCursors
+	for round := range int64(3) {
+		for reader := range int64(spanCursorsMax) {
+			offset := 1000*(reader+1) + round
+			for range 5 {
+				c.keep(offset, offset*10)
+			}
+		}
+		for reader := range int64(spanCursorsMax) {
+			offset := 1000*(reader+1) + round
+			if position, ok := c.find(offset); !ok || position != offset*10 {
+				t.Fatalf("round %d, reader %d: position %d, %v", round, reader, position, ok)
+			}
+		}
+	}
+	if _, ok := c.find(1000); ok {
+		t.Fatal("the place of the first round is still kept")
+	}
+}
