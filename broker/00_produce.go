@@ -232,7 +232,7 @@ func (t *produceTask) appendPart(part *producePart, state *topicState, records [
 	if err != nil {
 		return failedAppend(), err
 	}
-	return part.append(log, records, storage.AppendOptions{LeaderEpoch: log.LeaderEpoch()})
+	return part.append(log, records, storage.AppendOptions{LeaderEpoch: log.LeaderEpoch(), Unawaited: t.acks != -1})
 }
 
 func failedAppend() storage.AppendResult {

@@ -35,6 +35,10 @@ type AppendOptions struct {
 	// TransactionVersion is 2 for a producer whose epoch grows with each
 	// transaction (KIP-890, part 2): its first batch has sequence 0. Of markers see Marker.
 	TransactionVersion int16
+	// Unawaited says that the appender will not wait until the batches are durable (acks=0 and 1): they
+	// are forced to disk together with what follows, within 100 ms or 8 MiB of the log, at once if
+	// somebody waits for them or for records to read.
+	Unawaited bool
 }
 
 // AppendResult says where batches went.
@@ -94,7 +98,7 @@ func (l *Log) Append(batches []byte, o AppendOptions) (AppendResult, error) {
 				return AppendResult{}, err
 			}
 		} else {
-			l.store.flusher.mark(l)
+			l.flushSoon(o.Unawaited)
 		}
 	}
 	return res, nil

@@ -9,10 +9,19 @@ import (
 // flusher forces dirty logs to disk, all that are dirty at a time together:
 // while one round runs, appends gather for the next (group commit). Its queue
 // is bounded by the number of logs.
+//
+// Logs that nobody waits for gather in later, until the first of them has been there for
+// flushLaterMax. Who begins to wait for one of them has it moved to the queue.
 type flusher struct {
-	mu    sync.Mutex
-	queue []*Log // protected by mu
-	wake  chan struct{}
+	mu        sync.Mutex
+	queue     []*Log // protected by mu
+	later     []*Log // protected by mu; as long as their postponed is true
+	wake      chan struct{}
+	postponed chan struct{} // later has got its first log
+}
+
+func newFlusher() flusher {
+	return flusher{wake: make(chan struct{}, 1), postponed: make(chan struct{}, 1)}
 }
 
 // mark asks for a log to be forced to disk.
@@ -29,6 +38,63 @@ func (f *flusher) mark(l *Log) {
 	}
 }
 
+// markLater asks for a log to be forced to disk within flushLaterMax.
+func (f *flusher) markLater(l *Log) {
+	if !l.postponed.CompareAndSwap(false, true) {
+		return
+	}
+	f.mu.Lock()
+	f.later = append(f.later, l)
+	first := len(f.later) == 1
+	f.mu.Unlock()
+	if first {
+		select {
+		case f.postponed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// markPostponed ends the time of those that were to be flushed later.
+func (f *flusher) markPostponed() {
+	f.mu.Lock()
+	due := f.later
+	f.later = nil
+	f.mu.Unlock()
+	for _, l := range due {
+		l.postponed.Store(false)
+		f.mark(l)
+	}
+}
+
+// flushSoon asks for what an append has written to be forced to disk: at once, or, where nobody
+// waits for it, when more has gathered.
+func (l *Log) flushSoon(unawaited bool) {
+	if unawaited && l.unflushedBytes() < flushLaterBytes {
+		// First it can be seen that the log was postponed, then who waits is looked
+		// at; those who wait do it the other way round (hurry).
+		l.store.flusher.markLater(l)
+		if !l.waiters.any() {
+			return
+		}
+	}
+	l.store.flusher.mark(l)
+}
+
+// hurry has a postponed log forced to disk, because somebody has begun to wait for it.
+func (l *Log) hurry() {
+	if l.postponed.Load() {
+		l.store.flusher.mark(l)
+	}
+}
+
+// unflushedBytes of the segment that is written; under DurabilityFsync there are no others.
+func (l *Log) unflushedBytes() int64 {
+	list := l.list()
+	seg := list[len(list)-1]
+	return seg.size.Load() - seg.synced.Load()
+}
+
 func (f *flusher) take(into []*Log) []*Log {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -41,10 +107,17 @@ func (f *flusher) take(into []*Log) []*Log {
 // runFlusher serves until stop is closed; what is dirty then is left to Close.
 func (s *Store) runFlusher(stop <-chan struct{}) {
 	var round []*Log
+	var due <-chan time.Time // of those that are to be flushed later
 	for {
 		select {
 		case <-stop:
 			return
+		case <-s.flusher.postponed:
+			due = time.After(flushLaterMax)
+			continue
+		case <-due:
+			s.flusher.markPostponed()
+			continue
 		case <-s.flusher.wake:
 		}
 		round = s.flusher.take(round)

@@ -50,6 +50,10 @@ const (
 	checkpointIntervalDefault = 5 * time.Second
 	retentionIntervalDefault  = 5 * time.Minute
 
+	// flushLaterMax is how long an append that nobody waits for may stay out of what is forced to
+	// disk, and flushLaterBytes how much of one log may.
+	flushLaterMax   = 100 * time.Millisecond
+	flushLaterBytes = 8 << 20
 	// flushParallelMax bounds the fdatasync calls that run at once.
 	flushParallelMax = 8
 	// openParallelMax bounds the logs that are recovered at once, and

@@ -44,9 +44,10 @@ type Log struct {
 	producers                  *producers // protected by mu
 	stable                     *stability
 	pendingSnapshots           []pendingSnapshot
-	closing                    bool // no more appends; protected by mu
-	dirChanged                 bool // the directory must be synced; protected by mu
-	dirty                      atomic.Bool
+	closing                    bool        // no more appends; protected by mu
+	dirChanged                 bool        // the directory must be synced; protected by mu
+	dirty                      atomic.Bool // it waits to be flushed
+	postponed                  atomic.Bool // it is among those that are flushed later
 	bytesSinceCheckpoint       atomic.Int64
 	lastCheckpointMs           atomic.Int64
 	rolled                     atomic.Bool

@@ -30,7 +30,7 @@ func Open(cfg Config) (*Store, error) {
 	s.metrics = newMetrics(cfg.Registerer)
 	s.converter = newConverter()
 	s.checkpoints.last = map[string][]byte{}
-	s.flusher.wake = make(chan struct{}, 1)
+	s.flusher = newFlusher()
 	s.handles = handleCache{openMax: cfg.OpenFilesMax, syncMust: cfg.Durability == DurabilityFsync, metrics: s.metrics}
 	s.tails = tailCache{bytesMax: cfg.TailBytesMax, metrics: s.metrics, buffers: cfg.Buffers}
 	s.maintain, s.stop = make(chan struct{}, 1), make(chan struct{})

@@ -65,6 +65,13 @@ func (w *waiters) take(flushed int64) []flushWaiter {
 	return done
 }
 
+// any reports whether somebody waits for the log's flushed end or high watermark.
+func (w *waiters) any() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.flush) > 0 || len(w.hw) > 0
+}
+
 func (w *waiters) notify() {
 	for waiter := range w.hw {
 		waiter.Notify()
@@ -146,6 +153,7 @@ func (l *Log) OnFlushed(offset int64, fn func(error)) {
 	case err == nil:
 		l.waiters.add(flushWaiter{offset, fn})
 		l.waiters.mu.Unlock()
+		l.hurry()
 		return
 	}
 	l.waiters.mu.Unlock()
@@ -157,11 +165,12 @@ func (l *Log) OnFlushed(offset int64, fn func(error)) {
 func (l *Log) AddWaiter(w Waiter) {
 	l.tail.follow(l.store.nowMs())
 	l.waiters.mu.Lock()
-	defer l.waiters.mu.Unlock()
 	if l.waiters.hw == nil {
 		l.waiters.hw = map[Waiter]struct{}{}
 	}
 	l.waiters.hw[w] = struct{}{}
+	l.waiters.mu.Unlock()
+	l.hurry()
 }
 
 // RemoveWaiter undoes AddWaiter.
