@@ -25,6 +25,7 @@ func (n *Node) alterResource(kind kmsg.ConfigResourceType, name string, change c
 	}
 	n.topicMu.Lock()
 	defer n.topicMu.Unlock()
+	changes := 0
 	decide := func(image *metadata.Image) ([]metadata.Record, error) {
 		if stored == metadata.ResourceTopic && image.Topic(name) == nil {
 			return nil, refuse(kerr.UnknownTopicOrPartition, fmt.Sprintf("The topic '%s' does not exist.", name))
@@ -34,7 +35,9 @@ func (n *Node) alterResource(kind kmsg.ConfigResourceType, name string, change c
 		if err != nil {
 			return nil, err
 		}
-		return configRecords(stored, name, current, next, check)
+		records, err := configRecords(stored, name, current, next, check)
+		changes = len(records)
+		return records, err
 	}
 	if validateOnly {
 		_, err := decide(n.meta.Image())
@@ -44,7 +47,9 @@ func (n *Node) alterResource(kind kmsg.ConfigResourceType, name string, change c
 	if err != nil {
 		return err
 	}
-	n.log.Info("configs changed", "resource", stored, "name", name)
+	if changes > 0 { // MirrorMaker sets what is set already, every few minutes for each topic
+		n.log.Info("configs changed", "resource", stored, "name", name)
+	}
 	if stored == metadata.ResourceBroker {
 		n.store.SetCleaner(n.cleanerConfig(image))
 	}
