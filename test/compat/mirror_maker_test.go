@@ -3,6 +3,7 @@ package compat
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,13 +55,22 @@ type mirrored struct {
 	*node
 	// name is that of the cluster in MirrorMaker's words: its topics get it as a prefix.
 	name string
+	// began is the time of its first record, younger than what retention deletes.
+	began time.Time
 }
+
+func newMirrored(n *node, name string) mirrored {
+	return mirrored{node: n, name: name, began: time.Now().Add(-time.Hour).Truncate(time.Millisecond)}
+}
+
+// timeOf is the time of a record.
+func (m mirrored) timeOf(i int) time.Time { return m.began.Add(time.Duration(i) * time.Millisecond) }
 
 // TestMirrorMaker: Kafka's own replication between clusters carries records, configs
 // and the positions of groups from one node to another.
 func TestMirrorMaker(t *testing.T) {
 	t.Parallel()
-	a, b := mirrored{startNode(t), "a"}, mirrored{startNode(t), "b"}
+	a, b := newMirrored(startNode(t), "a"), newMirrored(startNode(t), "b")
 	readers := a.fillAndRead(t)
 	startMirrorMaker(t, a, b, "a->b.enabled=true")
 	b.has(t, a, readers)
@@ -75,7 +85,7 @@ func TestMirrorMakerWithApacheKafka(t *testing.T) {
 		t.Skip("skipped: make conformance runs it")
 	}
 	kafka := peers.Kafka(t)
-	ours, theirs := mirrored{startNode(t), "ours"}, mirrored{&node{t: t, addr: kafka.Bootstrap}, "kafka"}
+	ours, theirs := newMirrored(startNode(t), "ours"), newMirrored(&node{t: t, addr: kafka.Bootstrap}, "kafka")
 	ourReaders, theirReaders := ours.fillAndRead(t), theirs.fillAndRead(t)
 	startMirrorMaker(t, ours, theirs, "ours->kafka.enabled=true\nkafka->ours.enabled=true")
 	theirs.has(t, ours, ourReaders)
@@ -114,13 +124,14 @@ func (m mirrored) fillAndRead(t *testing.T) kadm.OffsetResponses {
 	ctx, cancel := context.WithTimeout(t.Context(), mirrorLimit)
 	defer cancel()
 	admin := m.admin(t)
-	if _, err := admin.CreateTopic(ctx, 3, 1, map[string]*string{"retention.ms": new("86400000"), "max.message.bytes": new("2000000")}, "orders"); err != nil {
+	created, err := admin.CreateTopic(ctx, 3, 1, map[string]*string{"retention.ms": new("86400000"), "max.message.bytes": new("2000000")}, "orders")
+	if err := errors.Join(err, created.Err); err != nil {
 		t.Fatal(err)
 	}
 	producer := m.franz(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for i := range 3 * mirroredRecords {
 		r := &kgo.Record{
-			Topic: "orders", Partition: int32(i % 3), Key: fmt.Append(nil, "k", i), Value: fmt.Append(nil, m.name, i), Timestamp: time.UnixMilli(1_750_000_000_000 + int64(i)),
+			Topic: "orders", Partition: int32(i % 3), Key: fmt.Append(nil, "k", i), Value: fmt.Append(nil, m.name, i), Timestamp: m.timeOf(i),
 			Headers: []kgo.RecordHeader{{Key: "number", Value: fmt.Append(nil, i)}},
 		}
 		if err := producer.ProduceSync(ctx, r).FirstErr(); err != nil {
@@ -157,7 +168,7 @@ func (m mirrored) has(t *testing.T, from mirrored, readers kadm.OffsetResponses)
 	ctx, cancel := context.WithTimeout(t.Context(), mirrorLimit)
 	defer cancel()
 	topic := from.name + ".orders"
-	m.hasRecords(ctx, t, topic, from.name)
+	m.hasRecords(ctx, t, topic, from)
 	admin := m.admin(t)
 	m.hasConfig(ctx, t, admin, topic, map[string]string{"retention.ms": "86400000", "max.message.bytes": "2000000"})
 	eventuallyWithin(t, mirrorLimit, "the group's positions are translated", func() bool {
@@ -175,10 +186,12 @@ func (m mirrored) has(t *testing.T, from mirrored, readers kadm.OffsetResponses)
 	})
 
 	source := from.admin(t)
-	if _, err := source.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: new("43200000")}}, "orders"); err != nil {
-		t.Fatal(err)
+	altered, err := source.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: new("43200000")}}, "orders")
+	if err != nil || altered[0].Err != nil {
+		t.Fatalf("%v, %v", altered, err)
 	}
-	if _, err := source.CreatePartitions(ctx, 1, "orders"); err != nil {
+	created, err := source.CreatePartitions(ctx, 1, "orders")
+	if err := errors.Join(err, created.Error()); err != nil {
 		t.Fatal(err)
 	}
 	m.hasConfig(ctx, t, admin, topic, map[string]string{"retention.ms": "43200000"})
@@ -189,7 +202,7 @@ func (m mirrored) has(t *testing.T, from mirrored, readers kadm.OffsetResponses)
 }
 
 // hasRecords reads the mirrored topic: each record as it was, in its order.
-func (m mirrored) hasRecords(ctx context.Context, t *testing.T, topic, from string) {
+func (m mirrored) hasRecords(ctx context.Context, t *testing.T, topic string, from mirrored) {
 	t.Helper()
 	admin := m.admin(t)
 	eventuallyWithin(t, mirrorLimit, topic+" is there", func() bool {
@@ -207,7 +220,7 @@ func (m mirrored) hasRecords(ctx context.Context, t *testing.T, topic, from stri
 			i := next[r.Partition]
 			next[r.Partition] += 3
 			read++
-			if string(r.Key) != fmt.Sprint("k", i) || string(r.Value) != fmt.Sprint(from, i) || r.Offset != int64(i/3) || r.Timestamp.UnixMilli() != 1_750_000_000_000+int64(i) ||
+			if string(r.Key) != fmt.Sprint("k", i) || string(r.Value) != fmt.Sprint(from.name, i) || r.Offset != int64(i/3) || !r.Timestamp.Equal(from.timeOf(i)) ||
 				len(r.Headers) != 1 || r.Headers[0].Key != "number" || string(r.Headers[0].Value) != fmt.Sprint(i) {
 				t.Fatalf("record %d of partition %d is %+v", i, r.Partition, r)
 			}

@@ -4,9 +4,15 @@ import "cmp"
 
 // knownDifferences gives the reason for each test that passes with Apache Kafka
 // and not here, by the first word of its project and its name.
+// A part of a test stands under the test's name and its own.
 func knownDifferences() map[string]string {
-	return map[string]string{}
+	return map[string]string{
+		"segmentio/kafka-go TestConn/test_delete_topics": autoCreation,
+	}
 }
+
+// autoCreation is why topics that were deleted are there again.
+const autoCreation = "asks for the metadata of topics that it has just deleted, with leave to create them: with Apache Kafka they are there a moment after its answer, here with it"
 
 // explanation says why a test does not pass with both.
 func explanation(key string) string {
@@ -27,16 +33,9 @@ func otherReasons() map[string]string {
 		"librdkafka 0103": "makes topics of three replicas: one node cannot",
 		"librdkafka 0129": "makes a topic with a segment.bytes of 20000: Apache Kafka 4 wants 1 MiB at least, here 1024 is enough",
 
-		"segmentio/kafka-go TestClientElectLeaders":            "asks Apache Kafka before its controller is ready",
-		"segmentio/kafka-go TestClientFindCoordinator":         "wants the broker to be called localhost",
-		"segmentio/kafka-go TestConn":                          "wants the broker to be called localhost",
-		"segmentio/kafka-go TestDialerResolver":                "wants port 9092",
-		"segmentio/kafka-go TestNetworkAddress":                "wants port 9092",
-		"segmentio/kafka-go TestOffsetFetchRequestWithNoTopic": "wants more than Apache Kafka gives it in its time",
-		"segmentio/kafka-go TestReaderConsumerGroup":           "one of its helpers was never told how to connect",
-		"segmentio/kafka-go TestReaderReadCompactedMessage":    "makes a topic with a config that Apache Kafka 4 no longer has",
-		"segmentio/kafka-go TestRebalanceTooManyConsumers":     "has a limit of time",
-		"segmentio/kafka-go TestUnsupportedSASLMechanism":      "wants a listener with SASL at port 9093",
-		"segmentio/kafka-go TestWriter":                        "wants a listener with SASL at port 9093",
+		"segmentio/kafka-go TestClientElectLeaders":         "gives the election 0 ms: Apache Kafka answers REQUEST_TIMED_OUT, here there is nothing to wait for",
+		"segmentio/kafka-go TestConn":                       autoCreation,
+		"segmentio/kafka-go TestReaderConsumerGroup":        "has 24 records in three partitions read by two members, of whom each is to get 12: one of them owns one partition of 8",
+		"segmentio/kafka-go TestReaderReadCompactedMessage": "makes a topic with a segment.bytes of 200, which both refuse",
 	}
 }

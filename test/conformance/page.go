@@ -35,13 +35,21 @@ func generated(reports []report) (string, error) {
 // suitesTable has a line for each suite.
 func suitesTable(reports []report) string {
 	var b strings.Builder
-	b.WriteString("| suite | run | tests | pass with Apache Kafka 4.1.1 | pass here | of those that pass with Kafka, here too | skipped here | minutes here, with Kafka |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| suite | run | tests | pass with Apache Kafka 4.1.1 | pass here | of those that pass with Kafka, here too | skipped here | minutes here | with Kafka |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range reports {
 		with := r.Kafka.count(passed)
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d of %d | %d | %.1f, %.1f |\n", r.Project, strings.Join(r.Runs, "; "), len(r.Ours.Tests), with, r.Ours.count(passed),
-			with-len(r.different()), with, r.Ours.count(skipped), float64(r.Ours.Seconds)/60, float64(r.Kafka.Seconds)/60)
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d of %d | %d | %s | %s |\n", r.Project, strings.Join(r.Runs, "; "), len(r.Ours.Tests), with, r.Ours.count(passed),
+			with-len(r.different()), with, r.Ours.count(skipped), r.Ours.minutes(), r.Kafka.minutes())
 	}
 	return b.String()
+}
+
+// minutes says how long the last full run took, if that was measured.
+func (r results) minutes() string {
+	if r.Seconds == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f", float64(r.Seconds)/60)
 }
 
 // differencesTable has a line for each test that does not pass with both.
