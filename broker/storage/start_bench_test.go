@@ -62,7 +62,7 @@ func pretendRecords(b *testing.B, l *Log, size int64) {
 }
 
 // abandon ends a store as kill -9 does, but gives its descriptors back.
-func abandon(b *testing.B, s *Store) {
+func abandon(b testing.TB, s *Store) {
 	b.Helper()
 	s.cleaner.halt()
 	close(s.stop)
