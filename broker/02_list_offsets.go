@@ -179,5 +179,8 @@ func (n *Node) leaderLog(state *topicState, partition, clientEpoch int32) (*stor
 	if err := log.Err(); err != nil {
 		return nil, err
 	}
+	if clientEpoch < -1 { // not "none", and older than any
+		return nil, kerr.FencedLeaderEpoch
+	}
 	return log, checkLeaderEpoch(clientEpoch, log.LeaderEpoch())
 }

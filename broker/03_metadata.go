@@ -146,7 +146,7 @@ func refusedMetadata(resp *kmsg.MetadataResponse, req *kmsg.MetadataRequest, cod
 	resp.AuthorizedOperations = operationsNotAsked
 	for _, rt := range req.Topics {
 		topic := kmsg.NewMetadataResponseTopic()
-		topic.Topic, topic.ErrorCode, topic.AuthorizedOperations = rt.Topic, code.Code, operationsNotAsked
+		topic.Topic, topic.TopicID, topic.ErrorCode, topic.AuthorizedOperations = rt.Topic, rt.TopicID, code.Code, operationsNotAsked
 		topic.Partitions = []kmsg.MetadataResponseTopicPartition{}
 		if topic.Topic == nil {
 			topic.Topic = new("")

@@ -32,6 +32,7 @@ func (n *Node) deleteTopics(r *wire.Request, req *kmsg.DeleteTopicsRequest) *kms
 	wanted := wantedDeletions(req)
 	resp.Topics = make([]kmsg.DeleteTopicsResponseTopic, 0, len(wanted))
 	anyTopic := n.mayDo(r, acl.Delete, acl.Cluster())
+	twice := n.namedAndIdentified(wanted)
 	for _, w := range wanted {
 		rt := w.topic
 		t := kmsg.NewDeleteTopicsResponseTopic()
@@ -42,6 +43,13 @@ func (n *Node) deleteTopics(r *wire.Request, req *kmsg.DeleteTopicsRequest) *kms
 			continue
 		}
 		found, err := n.topicToDelete(rt)
+		if err == nil && twice[found.ID] {
+			if rt.Topic == nil {
+				continue // the answer to its name says it
+			}
+			err = refuse(kerr.InvalidRequest, "The provided topic name maps to an ID that was already supplied.")
+			t.TopicID = found.ID
+		}
 		if refusal := n.deletionRefusal(r, rt, found, anyTopic, &t); refusal != nil {
 			err = refusal
 		} else if err == nil {
@@ -94,6 +102,25 @@ func wantedDeletions(req *kmsg.DeleteTopicsRequest) []wantedDeletion {
 		add(rt)
 	}
 	return wanted
+}
+
+// namedAndIdentified are the ids of the topics that are wanted by name and by id.
+func (n *Node) namedAndIdentified(wanted []wantedDeletion) map[metadata.TopicID]bool {
+	image := n.meta.Image()
+	named := make(map[metadata.TopicID]bool)
+	for _, w := range wanted {
+		if w.topic.Topic != nil && w.topic.TopicID == [16]byte{} {
+			if t := image.Topic(*w.topic.Topic); t != nil {
+				named[t.ID] = false
+			}
+		}
+	}
+	for _, w := range wanted {
+		if _, ok := named[w.topic.TopicID]; ok && w.topic.Topic == nil {
+			named[w.topic.TopicID] = true
+		}
+	}
+	return named
 }
 
 // refusal is why a topic that is wanted more than once is left alone.

@@ -40,6 +40,9 @@ func (n *Node) describeTopicPartitions(r *wire.Request, req *kmsg.DescribeTopicP
 		slices.Sort(names)
 		names = slices.Compact(names)
 	}
+	if req.Cursor != nil && (req.Cursor.Partition < 0 || named && !slices.Contains(names, req.Cursor.Topic)) {
+		return misplacedCursor(resp, names)
+	}
 	first := 0
 	if req.Cursor != nil {
 		first = max(int(req.Cursor.Partition), 0)
@@ -47,9 +50,6 @@ func (n *Node) describeTopicPartitions(r *wire.Request, req *kmsg.DescribeTopicP
 		if names = names[at:]; !found {
 			first = 0
 		}
-	}
-	if req.Cursor != nil && req.Cursor.Partition < 0 {
-		return misplacedCursor(resp, names)
 	}
 	left := describePartitionsMax
 	if req.ResponsePartitionLimit > 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -60,11 +61,17 @@ func (n *Node) alterResource(kind kmsg.ConfigResourceType, name string, change c
 func (n *Node) resourceKind(kind kmsg.ConfigResourceType, name string) (string, func(key, value string) error, error) {
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
+		if name == "" {
+			return "", nil, refuse(kerr.InvalidRequest, "Default topic resources are not allowed.")
+		}
 		check := func(key, value string) error { return n.checkTopicConfigs(map[string]string{key: value}) }
 		return metadata.ResourceTopic, check, checkTopicName(name)
 	case kmsg.ConfigResourceTypeBroker:
 		if name != "" && name != n.brokerResource() {
-			return "", nil, refuse(kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id, expected %s or empty string, but received %s", n.brokerResource(), name))
+			if _, err := strconv.ParseInt(name, 10, 32); err != nil {
+				return "", nil, refuse(kerr.InvalidRequest, "Node id must be an integer, but it is: "+name)
+			}
+			return "", nil, refuse(kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id, expected %s, but received %s", n.brokerResource(), name))
 		}
 		check := func(key, value string) error { return n.checkBrokerConfig(name, key, value) }
 		return metadata.ResourceBroker, check, nil

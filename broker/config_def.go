@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,8 +105,9 @@ func (d *configDef) check(value string, cfg configs.Broker) error {
 }
 
 func (d *configDef) checkForm(value string) error {
+	shown := strings.TrimSpace(value)
 	invalid := func(why string) error {
-		return fmt.Errorf("Invalid value %s for configuration %s: %s", value, d.name, why) //nolint:staticcheck // Kafka's words, shown to users as they are
+		return fmt.Errorf("Invalid value %s for configuration %s: %s", shown, d.name, why) //nolint:staticcheck // Kafka's words, shown to users as they are
 	}
 	switch d.kind {
 	case kmsg.ConfigTypeLong, kmsg.ConfigTypeInt, kmsg.ConfigTypeShort:
@@ -119,17 +121,41 @@ func (d *configDef) checkForm(value string) error {
 			return invalid("Value must be no more than " + strconv.FormatInt(d.max, 10))
 		}
 	case kmsg.ConfigTypeDouble:
-		if v, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil || !(v >= float64(d.min) && v <= float64(d.max)) {
-			return invalid(fmt.Sprintf("Value must be a number from %d to %d", d.min, d.max))
+		v, err := strconv.ParseFloat(shown, 64)
+		if err != nil || math.IsNaN(v) {
+			return invalid("Not a number of type DOUBLE")
+		}
+		shown = javaDouble(v)
+		switch {
+		case v < float64(d.min):
+			return invalid("Value must be at least " + strconv.FormatInt(d.min, 10))
+		case v > float64(d.max):
+			return invalid("Value must be no more than " + strconv.FormatInt(d.max, 10))
 		}
 	case kmsg.ConfigTypeBoolean:
-		if v := strings.ToLower(strings.TrimSpace(value)); v != "true" && v != "false" {
+		if v := strings.ToLower(shown); v != "true" && v != "false" {
+			shown = value // Kafka trims numbers and words only
 			return invalid("Expected value to be either true or false")
 		}
 	case kmsg.ConfigTypeString, kmsg.ConfigTypeList:
 		return d.checkWords(value, invalid)
 	}
 	return nil
+}
+
+// javaDouble writes a number as Java does: with a point, and from 10,000,000 on with an exponent.
+func javaDouble(v float64) string {
+	if math.Abs(v) < 1e7 && math.Abs(v) >= 1e-3 || v == 0 {
+		if text := strconv.FormatFloat(v, 'f', -1, 64); strings.Contains(text, ".") {
+			return text
+		}
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	digits, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'E', -1, 64), "E")
+	if !strings.Contains(digits, ".") {
+		digits += ".0"
+	}
+	return digits + "E" + strings.TrimPrefix(exponent, "+")
 }
 
 // bitsOf is the size of an integer type.

@@ -114,7 +114,10 @@ func (t *idTable) pairID(name string, theirs, ours reflect.Value) {
 	switch name {
 	case "TopicID":
 		learn(t.topics, t.topicsBack, theirs.Interface().([16]byte), ours.Interface().([16]byte))
-	case "MemberID":
+	case "MemberID", "LeaderID":
+		if theirs.Kind() != reflect.String {
+			return // of a broker
+		}
 		learn(t.members, t.membersBack, theirs.String(), ours.String())
 	case "ProducerID":
 		if theirs.Int() >= 0 && ours.Int() >= 0 {
@@ -172,7 +175,7 @@ func (t *idTable) replace(v reflect.Value, topics map[[16]byte][16]byte, members
 			switch name := v.Type().Field(i).Name; {
 			case name == "TopicID" && field.Kind() == reflect.Array:
 				changed = put(topics, field, field.Interface().([16]byte)) || changed
-			case name == "MemberID" && field.Kind() == reflect.String:
+			case (name == "MemberID" || name == "LeaderID") && field.Kind() == reflect.String:
 				changed = put(members, field, field.String()) || changed
 			case name == "ProducerID":
 				changed = put(producers, field, field.Int()) || changed

@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -49,12 +50,24 @@ func maskFields(v any, names []string) {
 		}
 	case []any:
 		slices.SortStableFunc(v, func(a, b any) int {
-			return cmp.Or(cmp.Compare(field[float64](a, "Partition"), field[float64](b, "Partition")), strings.Compare(field[string](a, "Topic"), field[string](b, "Topic")), configOrder(a, b))
+			return cmp.Or(cmp.Compare(field[float64](a, "Partition"), field[float64](b, "Partition")), byName(a, b), configOrder(a, b))
 		})
 		for _, inner := range v {
 			maskFields(inner, names)
 		}
 	}
+}
+
+// byName orders what is answered in any order by what it is about.
+func byName(a, b any) int {
+	for _, name := range []string{"Topic", "Group", "User", "ResourceType", "ResourceName"} {
+		if c := strings.Compare(field[string](a, name), field[string](b, name)); c != 0 {
+			return c
+		}
+	}
+	x, _ := a.(map[string]any)
+	y, _ := b.(map[string]any)
+	return strings.Compare(fmt.Sprint(x["TopicID"]), fmt.Sprint(y["TopicID"]))
 }
 
 // errorCodesOf returns the error codes of a response, those that are zero too.

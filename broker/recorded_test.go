@@ -81,7 +81,7 @@ func notInKafka() map[apiVersion]bool {
 // there is missing in the answer. They fail for who has no permission only, which
 // TestPermissionsAreThoseOfApacheKafka compares.
 func neverFails() map[kmsg.Key]bool {
-	return map[kmsg.Key]bool{kmsg.ListGroups: true, kmsg.DescribeLogDirs: true, kmsg.ListPartitionReassignments: true, kmsg.ListTransactions: true}
+	return map[kmsg.Key]bool{kmsg.ListGroups: true, kmsg.DescribeLogDirs: true, kmsg.ListPartitionReassignments: true}
 }
 
 // TestEveryVersionHasARecordedExchange: none is advertised of which Kafka's answer is not

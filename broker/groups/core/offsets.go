@@ -65,6 +65,7 @@ func (s *Shard) offsetCommit(in Input, req *kmsg.OffsetCommitRequest) *kmsg.Offs
 			to.Partitions = append(to.Partitions, one)
 		}
 	}
+	r.Topics = slices.DeleteFunc(r.Topics, func(t kmsg.OffsetCommitResponseTopic) bool { return len(t.Partitions) == 0 })
 	return r
 }
 
@@ -192,7 +193,7 @@ func (s *Shard) fetchGroup(id string, wanted []kmsg.OffsetFetchRequestGroupTopic
 }
 
 // offsetDelete handles OffsetDelete (47), version 0 (KIP-496).
-func (s *Shard) offsetDelete(req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
+func (s *Shard) offsetDelete(in Input, req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
 	r := kmsg.NewPtrOffsetDeleteResponse()
 	r.Version, r.Topics = req.Version, []kmsg.OffsetDeleteResponseTopic{}
 	g := s.groups[req.Group]
@@ -211,10 +212,16 @@ func (s *Shard) offsetDelete(req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteRe
 		to := kmsg.NewOffsetDeleteResponseTopic()
 		to.Topic, to.Partitions = t.Topic, []kmsg.OffsetDeleteResponseTopicPartition{}
 		subscribed := g.subscribed(t.Topic)
+		topic, known := Topic{Partitions: 1<<31 - 1}, true
+		if in.Topics != nil {
+			topic, known = in.Topics(t.Topic)
+		}
 		for _, p := range t.Partitions {
 			one := kmsg.NewOffsetDeleteResponseTopicPartition()
 			one.Partition = p.Partition
-			if subscribed {
+			if !known || p.Partition < 0 || p.Partition >= topic.Partitions {
+				one.ErrorCode = kerr.UnknownTopicOrPartition.Code
+			} else if subscribed {
 				one.ErrorCode = kerr.GroupSubscribedToTopic.Code
 			} else if _, ok := g.offsets[t.Topic][p.Partition]; ok || s.open.pending[offsetID{g.id, t.Topic, p.Partition}] > 0 {
 				s.write(offsetTombstone(g.id, t.Topic, p.Partition))

@@ -122,7 +122,7 @@ func (s *Shard) Step(in Input) Output {
 	case *kmsg.OffsetFetchRequest:
 		s.reply(in.Token, s.offsetFetch(req))
 	case *kmsg.OffsetDeleteRequest:
-		s.reply(in.Token, s.offsetDelete(req))
+		s.reply(in.Token, s.offsetDelete(in, req))
 	case *kmsg.DeleteGroupsRequest:
 		s.reply(in.Token, s.deleteGroups(req))
 	case *kmsg.DescribeGroupsRequest:
