@@ -24,8 +24,7 @@ func explanation(key string) string {
 func otherReasons() map[string]string {
 	return map[string]string{
 		"compat TestOurClientsReachApacheKafkaOverTLSAndSASL": "this product's own clients with Apache Kafka: the test starts one itself",
-		"compat TestFranzGroup":                               "not run with Apache Kafka yet",
-		"compat TestGroupMigration":                           "not run with Apache Kafka yet",
+		"compat TestMirrorMakerWithApacheKafka":               "between this product's broker and Apache Kafka: TestMirrorMaker mirrors from one Apache Kafka to another",
 		"compat TestServerProperties":                         "how this product's binary is started with Kafka's server.properties",
 
 		"librdkafka 0055": "a measurement: its table of times says FAILED when there is nothing to measure",
