@@ -27,7 +27,6 @@ func otherReasons() map[string]string {
 		"compat TestMirrorMakerWithApacheKafka":               "between this product's broker and Apache Kafka: TestMirrorMaker mirrors from one Apache Kafka to another",
 		"compat TestServerProperties":                         "how this product's binary is started with Kafka's server.properties",
 
-		"librdkafka 0055": "a measurement: its table of times says FAILED when there is nothing to measure",
 		"librdkafka 0077": "makes a topic with a segment.bytes of 10000, which kafka-topics of 4.1 refuses before it asks a broker",
 		"librdkafka 0103": "makes topics of three replicas: one node cannot",
 		"librdkafka 0129": "makes a topic with a segment.bytes of 20000: Apache Kafka 4 wants 1 MiB at least, here 1024 is enough",
