@@ -64,9 +64,12 @@ func (s *Store) checkpointDue() error {
 	var due, later []*Log
 	nowMs := s.nowMs()
 	for _, l := range s.grown.take() {
-		if l.due(nowMs) {
+		switch {
+		case !l.usable(): // deleted or offline: it will not be checkpointed any more
+			s.grown.bytes.Add(-l.bytesSinceCheckpoint.Swap(0))
+		case l.due(nowMs):
 			due = append(due, l)
-		} else {
+		default:
 			later = append(later, l)
 		}
 	}
