@@ -211,9 +211,8 @@ func (c *Conn) readLoop() {
 	}
 }
 
-// endReading closes the connection because of err, except when the client has
-// ended it between two frames or the node is stopping: then what is unanswered
-// is answered first.
+// endReading closes the connection because of err: a client that has ended its side awaits no answers, and what
+// waits for it, such as a long poll, ends at once. Only while the node is stopping is what is unanswered answered first.
 func (c *Conn) endReading(err error) {
 	switch {
 	case c.server.isDraining():
