@@ -259,3 +259,81 @@ func TestDamageBeforeALaterSegmentIsNotCut(t *testing.T) {
 		t.Errorf("the log is not offline: %v, it ends at %d", l.Err(), l.LogEnd())
 	}
 }
+
+// cutTail kills a store whose log was checkpointed without the file of the recovery points being
+// written since, damages the last batch, and starts again: the batch is cut, though index, snapshot and
+// transaction index have it.
+func cutTail(t *testing.T, s *Store, mem *vfs.Mem, clock *testClock, l *Log, end int64) (*Store, *Log) {
+	t.Helper()
+	if err := l.checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	name, size := l.list()[0].path(suffixLog), l.SizeBytes()
+	killed := mem.Crash(vfs.CrashProcess, nil)
+	mustClose(t, s)
+	overwrite(t, killed, name, size-1, []byte{0xff})
+	s = mustOpen(t, testConfig(killed, clock))
+	l, _ = s.Log(tp0)
+	if l.Err() != nil || l.LogEnd() != end {
+		t.Fatalf("%v, the log ends at %d, want %d", l.Err(), l.LogEnd(), end)
+	}
+	return s, l
+}
+
+// TestACutBatchIsNoDuplicate: the snapshot of the producers was written with a batch that is damaged and cut. When its
+// producer sends it again it must be stored, not be taken for one that is there.
+func TestACutBatchIsNoDuplicate(t *testing.T) {
+	clock := newTestClock()
+	mem := vfs.NewMem(clock.Now)
+	s := mustOpen(t, testConfig(mem, clock))
+	l := mustCreate(t, s, DefaultLogConfig())
+	send := func(l *Log, sequence int32) AppendResult {
+		return mustAppend(t, l, makeBatch(t, batch.Options{Producer: &batch.Producer{ID: 7, Sequence: sequence}}, clock.ms(), "v", 1))
+	}
+	for i := range int32(edgePoint) {
+		send(l, i)
+	}
+	if err := errors.Join(l.checkpoint(), s.writeCheckpoints()); err != nil {
+		t.Fatal(err)
+	}
+	send(l, edgePoint)
+	s, l = cutTail(t, s, mem, clock, l, edgePoint)
+	defer mustClose(t, s)
+	if res := send(l, edgePoint); res.Duplicate || res.BaseOffset != edgePoint || l.LogEnd() != edgePoint+1 {
+		t.Errorf("sent again: %+v, the log ends at %d", res, l.LogEnd())
+	}
+	if res := send(l, edgePoint-1); !res.Duplicate {
+		t.Errorf("one that is there: %+v", res)
+	}
+}
+
+// TestACutAbortIsForgotten: the transaction index was written with a marker that is damaged and cut. The transaction is
+// committed then; whoever reads the index later must not hide its records.
+func TestACutAbortIsForgotten(t *testing.T) {
+	clock := newTestClock()
+	mem := vfs.NewMem(clock.Now)
+	s := mustOpen(t, testConfig(mem, clock))
+	l := mustCreate(t, s, DefaultLogConfig())
+	mustVerified(t, l, transactional(t, 1, 0, 0, 1))
+	if err := errors.Join(l.checkpoint(), s.writeCheckpoints()); err != nil {
+		t.Fatal(err)
+	}
+	mustMark(t, l, Marker{ProducerID: 1})
+	s, l = cutTail(t, s, mem, clock, l, 1)
+	mustMark(t, l, Marker{ProducerID: 1, Commit: true})
+	l.mu.Lock()
+	_, err := l.roll()
+	l.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := l.store.fs
+	mustClose(t, s)
+	s = mustOpen(t, testConfig(disk, clock))
+	defer mustClose(t, s)
+	l, _ = s.Log(tp0)
+	res, err := l.Read(0, 1000, ReadOptions{Isolation: ReadCommitted})
+	if err != nil || len(res.Aborted) > 0 || res.NextOffset != 2 {
+		t.Errorf("%+v up to %d, %v", res.Aborted, res.NextOffset, err)
+	}
+}
