@@ -171,18 +171,42 @@ func alterConfigs(ctx context.Context, cl *kgo.Client, wanted []resource, change
 	return joinErrors(errs)
 }
 
-// showChanges reports whether what was described has what was set, and no more what was
-// brought back. Lists that were added to are not looked at.
+// showChanges reports whether what was described has what was set or added to lists, and no more what
+// was brought back or taken out of them.
 func showChanges(described []describedConfigs, changes []configChange) bool {
 	for _, d := range described {
 		for _, c := range changes {
 			at := slices.IndexFunc(d.Configs, func(r configRow) bool { return r.Name == c.Name })
-			switch {
-			case c.Op == kmsg.IncrementalAlterConfigOpSet && (at < 0 || !d.Configs[at].Sensitive && (d.Configs[at].Value == nil || *d.Configs[at].Value != *c.Value)):
-				return false
-			case c.Op == kmsg.IncrementalAlterConfigOpDelete && at >= 0 && ownLevel(d, d.Configs[at]):
+			if at < 0 {
+				if c.Op == kmsg.IncrementalAlterConfigOpSet || c.Op == kmsg.IncrementalAlterConfigOpAppend {
+					return false
+				}
+				continue
+			}
+			if !showsChange(d, d.Configs[at], c) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// showsChange is showChanges for one config that is set at some level.
+func showsChange(d describedConfigs, r configRow, c configChange) bool {
+	switch {
+	case c.Op == kmsg.IncrementalAlterConfigOpDelete:
+		return !ownLevel(d, r)
+	case r.Sensitive:
+		return true // its value is not told
+	case r.Value == nil || c.Value == nil:
+		return false
+	case c.Op == kmsg.IncrementalAlterConfigOpSet:
+		return *r.Value == *c.Value
+	}
+	list := strings.Split(*r.Value, ",")
+	for item := range strings.SplitSeq(*c.Value, ",") {
+		if slices.Contains(list, item) != (c.Op == kmsg.IncrementalAlterConfigOpAppend) {
+			return false
 		}
 	}
 	return true
