@@ -37,6 +37,20 @@ func BenchmarkBroker(b *testing.B) {
 	}
 }
 
+// BenchmarkCold measures a consumer that is far behind alone, for work on it. Nothing is warmed up.
+func BenchmarkCold(b *testing.B) {
+	for b.Loop() {
+		binary := build(b)
+		targets := []target{millraceBroker(b, binary, "fsync"), kafkaBroker(b), millraceBroker(b, binary, "os")}
+		for _, t := range brokerCold(b, targets) {
+			b.Log(t.markdown())
+		}
+		for _, s := range targets {
+			s.stop()
+		}
+	}
+}
+
 // BenchmarkRestart measures the restart of the broker alone, for work on it.
 func BenchmarkRestart(b *testing.B) {
 	for b.Loop() {
