@@ -29,6 +29,14 @@ type offset struct {
 	position int64
 }
 
+// topic looks a topic up that offsets are committed for; where nobody knows the topics, each exists.
+func (in Input) topic(name string) (topic Topic, known bool) {
+	if in.Topics == nil {
+		return Topic{Partitions: 1<<31 - 1}, true
+	}
+	return in.Topics(name)
+}
+
 // offsetCommit handles OffsetCommit (8), versions 0 to 9.
 func (s *Shard) offsetCommit(in Input, req *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
 	check := sync.OnceValue(func() int16 { return s.checkCommit(req) })
@@ -44,10 +52,7 @@ func (s *Shard) offsetCommit(in Input, req *kmsg.OffsetCommitRequest) *kmsg.Offs
 			r.Topics = append(r.Topics, to)
 		}
 		to := &r.Topics[place]
-		topic, known := Topic{Partitions: 1<<31 - 1}, true
-		if in.Topics != nil {
-			topic, known = in.Topics(t.Topic)
-		}
+		topic, known := in.topic(t.Topic)
 		for _, p := range t.Partitions {
 			one := kmsg.NewOffsetCommitResponseTopicPartition()
 			one.Partition = p.Partition
@@ -212,10 +217,7 @@ func (s *Shard) offsetDelete(in Input, req *kmsg.OffsetDeleteRequest) *kmsg.Offs
 		to := kmsg.NewOffsetDeleteResponseTopic()
 		to.Topic, to.Partitions = t.Topic, []kmsg.OffsetDeleteResponseTopicPartition{}
 		subscribed := g.subscribed(t.Topic)
-		topic, known := Topic{Partitions: 1<<31 - 1}, true
-		if in.Topics != nil {
-			topic, known = in.Topics(t.Topic)
-		}
+		topic, known := in.topic(t.Topic)
 		for _, p := range t.Partitions {
 			one := kmsg.NewOffsetDeleteResponseTopicPartition()
 			one.Partition = p.Partition

@@ -189,10 +189,7 @@ func (s *Shard) txnOffsetCommit(in Input, req *kmsg.TxnOffsetCommitRequest) *kms
 			r.Topics = append(r.Topics, to)
 		}
 		to := &r.Topics[place]
-		topic, known := Topic{Partitions: 1<<31 - 1}, true
-		if in.Topics != nil {
-			topic, known = in.Topics(t.Topic)
-		}
+		topic, known := in.topic(t.Topic)
 		for _, p := range t.Partitions {
 			one := kmsg.NewTxnOffsetCommitResponseTopicPartition()
 			one.Partition, one.ErrorCode = p.Partition, code
