@@ -61,7 +61,8 @@ type Config struct {
 	// delete and producer ids to forget; 0 is 5 minutes, negative is never.
 	RetentionCheckInterval time.Duration
 	// CheckpointInterval is the time between two writes of the checkpoints
-	// (recovery points, high watermarks); 0 is 5 s, negative is never.
+	// (recovery points, high watermarks); 0 is 5 s, negative is only at Close.
+	// Unless it is negative, a log whose segment was full does not wait for it.
 	CheckpointInterval time.Duration
 	// Cleaner is how logs are compacted; see [Store.SetCleaner].
 	Cleaner CleanerConfig

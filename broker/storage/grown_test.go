@@ -2,7 +2,9 @@ package storage
 
 import (
 	"errors"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/broker/batch"
 	"github.com/millrace/millrace/internal/vfs"
@@ -39,5 +41,35 @@ func TestLogsThatAreGoneWaitForNoCheckpoint(t *testing.T) {
 	}
 	if got, want := s.grown.bytes.Load(), logs[2].bytesSinceCheckpoint.Load(); got != want {
 		t.Errorf("%d bytes are to be checkpointed, %d of the log that is in use", got, want)
+	}
+}
+
+// A full segment does not wait for the next look: nothing of it is read again at a start after a crash.
+func TestAFullSegmentIsCheckpointedAtOnce(t *testing.T) {
+	clock := newTestClock()
+	written := make(chan struct{}, 1)
+	fsys := vfs.Observe(vfs.NewMem(clock.Now), vfs.Hooks{After: func(op vfs.Op) {
+		if op.Kind == "rename" && filepath.Base(op.Name) == fileRecoveryPoints {
+			select {
+			case written <- struct{}{}:
+			default:
+			}
+		}
+	}})
+	scfg := testConfig(fsys, clock)
+	scfg.CheckpointInterval = time.Hour
+	s := mustOpen(t, scfg)
+	defer mustClose(t, s)
+	l := mustCreate(t, s, smallConfig())
+	for len(l.list()) == 1 {
+		mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms(), "a", 1))
+	}
+	full := l.list()[1].base
+	for l.RecoveryPoint() < full {
+		select {
+		case <-written:
+		case <-time.After(time.Minute):
+			t.Fatalf("the recovery point is %d, the full segment ends at %d", l.RecoveryPoint(), full)
+		}
 	}
 }

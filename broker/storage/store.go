@@ -157,12 +157,16 @@ func (s *Store) runMaintenance(stop <-chan struct{}) {
 	defer stopRetention()
 	room, stopRoom := newTicker(spaceInterval)
 	defer stopRoom()
+	soon := s.maintain
+	if s.cfg.CheckpointInterval < 0 {
+		soon = nil
+	}
 	for {
 		var err error
 		select {
 		case <-stop:
 			return
-		case <-s.maintain:
+		case <-soon:
 			err = s.checkpointDue()
 		case <-checkpoint:
 			err = errors.Join(s.checkpointDue(), s.emptyTrash(s.nowMs()))
