@@ -260,6 +260,10 @@ func (s *Shard) failJoin(m *member, code int16) {
 
 func (s *Shard) failParked(m *member, code int16) {
 	s.failJoin(m, code)
+	s.failSync(m, code)
+}
+
+func (s *Shard) failSync(m *member, code int16) {
 	if m.sync != nil {
 		r := newSyncResponse(m.sync.version)
 		r.ErrorCode = code

@@ -118,13 +118,15 @@ func (s *Shard) synced(g *group) {
 	s.timers.cancel(timerKey{timerSync, g.id, ""})
 }
 
+// clearAssignments answers all who wait for their assignment with the error. Who waits
+// to join goes on waiting: it will be in the next generation.
 func (s *Shard) clearAssignments(g *group, code int16) {
 	for _, m := range g.members {
 		m.assignment = nil
 		if m.sync != nil {
 			s.touch(g, m)
 		}
-		s.failParked(m, code)
+		s.failSync(m, code)
 	}
 }
 

@@ -453,6 +453,8 @@ func (c *simClient) joined(r *kmsg.JoinGroupResponse) {
 		}
 	case kerr.MemberIDRequired.Code:
 		c.id = r.MemberID
+	case kerr.RebalanceInProgress.Code:
+		c.w.t.Fatalf("seed %d: a rebalance kept %s from joining, which it is for", c.w.seed, c.name)
 	default:
 		c.failed(r.ErrorCode)
 	}
