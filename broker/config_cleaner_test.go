@@ -52,7 +52,7 @@ func TestCompactionIsConfiguredWhileItRuns(t *testing.T) {
 	l, _ := n.store.Log(storage.TopicPartition{Topic: "t"})
 	shrinks := func(than int64) bool {
 		t.Helper()
-		limit, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+		limit, tick := time.After(time.Minute), time.NewTicker(5*time.Millisecond)
 		defer tick.Stop()
 		for l.SizeBytes() >= than {
 			select {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -347,7 +348,7 @@ func TestAFetchWaitsForDataWithoutPolling(t *testing.T) {
 	if got := produce(t, n, producer, 13, produceRequest("t", -1, buildBatch(t, nil, "a"))); got.ErrorCode != 0 {
 		t.Fatal(got)
 	}
-	if got := <-fetched; len(got.RecordBatches) == 0 || time.Since(start) > 10*time.Second {
+	if got := <-fetched; len(got.RecordBatches) == 0 || time.Since(start) > time.Minute {
 		t.Errorf("fetched %+v after %s", got, time.Since(start))
 	}
 }
@@ -362,26 +363,27 @@ func TestAFetchWaitsForMinBytesAndNoLongerThanItSays(t *testing.T) {
 	}
 	start := time.Now()
 	got := fetchOne(t, consumer, 18, fetchRequest(n, "t", 0, 200*time.Millisecond, int32(2*len(records))))
-	if took := time.Since(start); took < 190*time.Millisecond || took > 5*time.Second || len(got.RecordBatches) != len(records) {
+	if took := time.Since(start); took < 190*time.Millisecond || took > 30*time.Second || len(got.RecordBatches) != len(records) {
 		t.Errorf("%d bytes after %s", len(got.RecordBatches), took)
 	}
-	fetched := fetchLater(t, consumer, fetchRequest(n, "t", 0, 20*time.Second, int32(2*len(records))))
+	fetched := fetchLater(t, consumer, fetchRequest(n, "t", 0, time.Minute, int32(2*len(records))))
 	start = time.Now()
 	if got := produce(t, n, producer, 13, produceRequest("t", -1, records)); got.ErrorCode != 0 {
 		t.Fatal(got)
 	}
-	if got := <-fetched; len(got.RecordBatches) != 2*len(records) || time.Since(start) > 10*time.Second {
+	if got := <-fetched; len(got.RecordBatches) != 2*len(records) || time.Since(start) > time.Minute {
 		t.Errorf("%d bytes after %s", len(got.RecordBatches), time.Since(start))
 	}
 }
 
 func TestAnUndecidedFetchEndsWithTheTopicAndWithTheNode(t *testing.T) {
-	n := startNode(t, t.TempDir(), testConfig())
+	reg := prometheus.NewRegistry()
+	n := startNodeWith(t, testConfig(), Options{Dir: t.TempDir(), Registerer: reg})
 	createTopic(t, n, "t", 1, nil)
 	createTopic(t, n, "u", 1, nil)
 	c := newClient(t, n)
 	fetched := fetchLater(t, c, fetchRequest(n, "t", 0, time.Minute, 1))
-	awaitPending(t, n)
+	awaitPending(t, reg, "Fetch")
 	if _, err := newAdmin(t, n).DeleteTopic(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
@@ -389,21 +391,17 @@ func TestAnUndecidedFetchEndsWithTheTopicAndWithTheNode(t *testing.T) {
 		t.Errorf("after deletion: %v", kerr.ErrorForCode(got.ErrorCode))
 	}
 	fetched = fetchLater(t, c, fetchRequest(n, "u", 0, time.Minute, 1))
-	awaitPending(t, n)
-	start := time.Now()
+	awaitPending(t, reg, "Fetch")
 	n.stop()
-	if got := <-fetched; got.ErrorCode != 0 || time.Since(start) > 3*time.Second {
-		t.Errorf("after the stop: %+v in %s", got, time.Since(start))
+	if got, answered := <-fetched; got.ErrorCode != 0 || !answered {
+		t.Errorf("after the stop: %+v, %v", got, answered)
 	}
 }
 
-// awaitPending waits until some connection has an unanswered request for a while.
-func awaitPending(t *testing.T, n *testNode) {
+// awaitPending waits until the node has a request of an API that it has not answered yet.
+func awaitPending(t *testing.T, reg prometheus.Gatherer, api string) {
 	t.Helper()
-	select {
-	case <-time.After(100 * time.Millisecond):
-	case <-t.Context().Done():
-	}
+	awaitMetric(t, reg, "millrace_broker_pending_requests", labelsOf("api", api))
 }
 
 func TestFetchReturnsAtLeastOneBatchAndKeepsToItsLimits(t *testing.T) {

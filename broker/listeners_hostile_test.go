@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509/pkix"
 	"encoding/binary"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -139,32 +141,48 @@ func TestHostileTokensCloseTheirConnection(t *testing.T) {
 		send(c)
 		c.expectClosed(name)
 	}
-	if used := n.budget.Used(); used != 0 {
-		t.Errorf("%d bytes are still reserved", used)
-	}
+	awaitUsed(t, n, 0) // a writer may still be about to give back what it has sent
 }
 
 func TestSlowStrangersAreSentAway(t *testing.T) {
 	cfg := secureConfig(t, authority.New(t, "test"))
 	cfg.HandshakeTimeout = configs.Duration(200 * time.Millisecond)
-	n := startNode(t, t.TempDir(), cfg)
+	reg := prometheus.NewRegistry()
+	n := startNodeWith(t, cfg, Options{Dir: t.TempDir(), Registerer: reg})
 	for _, listener := range []string{"SSL", "SASL_PLAINTEXT", "SASL_SSL"} {
 		c := dialListener(t, n, listener)
 		if listener == "SASL_PLAINTEXT" { // the first half is no excuse
-			ask[*kmsg.SASLHandshakeResponse](c, 1, handshakeRequest("PLAIN"))
+			c.inTime(1, handshakeRequest("PLAIN"))
 		}
-		start := time.Now()
 		c.expectClosed(listener)
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: closed after %s", listener, took)
+	}
+	awaitMetric(t, reg, "millrace_broker_connections_closed_total", labelsOf("reason", "slow"))
+	// Whoever is known stays. On a busy machine the client itself may be too slow.
+	for deadline := time.Now().Add(time.Minute); ; {
+		c := dialListener(t, n, "SASL_PLAINTEXT")
+		if c.inTime(1, handshakeRequest("PLAIN")) && c.inTime(2, tokenRequest("\x00alice\x00alice's")) {
+			pass(t, 300*time.Millisecond)
+			ask[*kmsg.MetadataResponse](c, 12, kmsg.NewPtrMetadataRequest())
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody gets in within a minute")
 		}
 	}
-	n.logged(t, "client too slow") // one line for a host within 10 s
-	// Whoever is known stays.
-	c := dialListener(t, n, "SASL_PLAINTEXT")
-	c.login("alice", "alice's")
-	pass(t, 300*time.Millisecond)
-	ask[*kmsg.MetadataResponse](c, 12, kmsg.NewPtrMetadataRequest())
+}
+
+// inTime sends a request and says whether it is answered, and the connection not closed.
+func (c *rawConn) inTime(version int16, req kmsg.Request) bool {
+	c.t.Helper()
+	if _, err := c.Write(frameOf(version, 1, req)); err != nil {
+		return false
+	}
+	size := make([]byte, 4)
+	if _, err := io.ReadFull(c, size); err != nil {
+		return false
+	}
+	_, err := io.ReadFull(c, make([]byte, binary.BigEndian.Uint32(size)))
+	return err == nil
 }
 
 // pass lets time pass that the node measures.
@@ -191,19 +209,19 @@ func (c *rawConn) login(user, password string) *kmsg.SASLAuthenticateResponse {
 // TLS leave the processors to others.
 func TestSlowHandshakesKeepNobodyWaiting(t *testing.T) {
 	a := authority.New(t, "test")
-	n := startNode(t, t.TempDir(), secureConfig(t, a))
+	cfg := secureConfig(t, a)
+	cfg.HandshakeTimeout = configs.Duration(time.Hour)
+	n := startNode(t, t.TempDir(), cfg)
 	hello := recordHello(t, a)
 	for range 20 * runtime.GOMAXPROCS(0) {
 		c := dialListener(t, n, "SSL")
 		c.send(hello) // and then nothing
 	}
-	start := time.Now()
 	c := clientOn(t, n, "SSL", kgo.DialTLSConfig(a.Client("", "")))
-	if err := c.Ping(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("a client waited %s for those who are slow", took)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := c.Ping(ctx); err != nil {
+		t.Fatalf("a client waits for those who are slow: %v", err)
 	}
 }
 
@@ -286,7 +304,8 @@ func TestSessionsEndUnlessTheyAreRenewed(t *testing.T) {
 	for i := range cfg.Listeners {
 		cfg.Listeners[i].SASL.ReauthMax = configs.Duration(1500 * time.Millisecond)
 	}
-	n := startNode(t, t.TempDir(), cfg)
+	reg := prometheus.NewRegistry()
+	n := startNodeWith(t, cfg, Options{Dir: t.TempDir(), Registerer: reg})
 	c := dialListener(t, n, "SASL_PLAINTEXT")
 	if resp := c.login("alice", "alice's"); resp.SessionLifetimeMillis != 1500 {
 		t.Fatalf("%+v", resp)
@@ -300,7 +319,7 @@ func TestSessionsEndUnlessTheyAreRenewed(t *testing.T) {
 	pass(t, 1600*time.Millisecond)
 	c.send(frameOf(12, 1, kmsg.NewPtrMetadataRequest()))
 	c.expectClosed("a request after the session")
-	n.logged(t, "session expired without authenticating again")
+	awaitMetric(t, reg, "millrace_broker_connections_closed_total", labelsOf("reason", "session_expired"))
 	// franz-go renews its sessions by itself.
 	k := clientOn(t, n, "SASL_PLAINTEXT", kgo.SASL(mechanismOf("SCRAM-SHA-512", "alice", "alice's")), kgo.RequestRetries(0))
 	for range 20 {

@@ -75,6 +75,19 @@ func value(m *dto.Metric) float64 {
 	}
 }
 
+// awaitMetric waits until a series is at least 1.
+func awaitMetric(t *testing.T, reg prometheus.Gatherer, name string, labels map[string]string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for value(sample(t, reg, name, labels)) < 1 {
+		if ctx.Err() != nil {
+			t.Fatalf("%s%v is %v", name, labels, value(sample(t, reg, name, labels)))
+		}
+		runtime.Gosched()
+	}
+}
+
 func labelsOf(pairs ...string) map[string]string {
 	out := map[string]string{}
 	for i := 0; i < len(pairs); i += 2 {

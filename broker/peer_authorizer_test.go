@@ -135,7 +135,7 @@ func comparePermissions(t *testing.T, both []authorizedBroker, rule authorizatio
 // they are answered.
 func agree(t *testing.T, both []authorizedBroker, when string, say func(authorizedBroker) string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		want, got := say(both[0]), say(both[1])
 		if want == got {

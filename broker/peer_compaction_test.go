@@ -105,7 +105,7 @@ func readCompacted(t *testing.T, bootstrap, topic string) []string {
 	defer c.Close()
 	ends := must(kadm.NewClient(c).ListCommittedOffsets(t.Context(), topic))(t)
 	end, _ := ends.Lookup(topic, 0)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out []string
 	next := int64(0)

@@ -125,11 +125,7 @@ func TestConsumersKeepToTheirQuota(t *testing.T) {
 	}
 	const limit = 1_000_000
 	setQuota(t, n, "client-id", "", quota.ConsumerByteRate, limit)
-	t.Cleanup(func() {
-		if used := n.budget.Used(); used != 0 {
-			t.Errorf("%d bytes stay reserved", used)
-		}
-	})
+	t.Cleanup(func() { awaitUsed(t, n, 0) })
 	quotaClients(t, n, func(t *testing.T, c *quotaClient) {
 		start, bytes, empty := time.Now(), 0.0, 0
 		for bytes < 12.5*limit {

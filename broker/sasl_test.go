@@ -74,7 +74,7 @@ func TestClientsGetInByEachKindOfListener(t *testing.T) {
 	a := authority.New(t, "test")
 	n := startNode(t, t.TempDir(), secureConfig(t, a))
 	createTopicAt := func(name string, opts ...kgo.Opt) error {
-		c := clientOn(t, n, name, append(opts, kgo.DefaultProduceTopic("t"), kgo.AllowAutoTopicCreation(), kgo.RetryTimeout(10*time.Second), kgo.RecordDeliveryTimeout(10*time.Second))...)
+		c := clientOn(t, n, name, append(opts, kgo.DefaultProduceTopic("t"), kgo.AllowAutoTopicCreation(), kgo.RetryTimeout(time.Minute), kgo.RecordDeliveryTimeout(time.Minute))...)
 		return c.ProduceSync(t.Context(), kgo.StringRecord(name)).FirstErr()
 	}
 	cert, key := a.Issue(t.TempDir(), pkix.Name{CommonName: "client"})

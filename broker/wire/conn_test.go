@@ -143,7 +143,7 @@ func TestAStopAnswersWhatWasReadAndClosesWhatWaits(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(start); took > 2*drainTimeout {
+	if took := time.Since(start); took > 20*drainTimeout {
 		t.Errorf("the stop took %s", took)
 	}
 	left.Reply(&kmsg.MetadataResponse{}) // too late, but no harm
