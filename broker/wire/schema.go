@@ -27,6 +27,7 @@ const (
 type field struct {
 	name     string
 	from, to int16
+	null     *versionRange // in which an array or bytes may be null; nil for none
 	kind     fieldKind
 	width    int     // of kindFixed
 	elem     *schema // of kindArray, kindStruct and kindNullableStruct
@@ -50,17 +51,32 @@ type versionRange struct {
 	tag      bool
 }
 
+// has says whether the version is one of the range; a nil range has none.
+func (r *versionRange) has(version int16) bool {
+	return r != nil && version >= r.from && version <= r.to
+}
+
+// shaper derives schemas; what it uses of the ranges is deleted from them.
+type shaper struct {
+	present, null map[string]versionRange
+}
+
 // newSchema derives the shape of req's versions from its kmsg type.
 func newSchema(req kmsg.Request) (*schema, error) {
-	ranges, err := parseRanges(versionRanges(req.Key()))
+	present, err := parseRanges(versionRanges(req.Key()))
 	if err != nil {
 		return nil, err
 	}
-	s, err := structSchema(reflect.TypeOf(req).Elem(), "", ranges)
+	null, err := parseRanges(nullRanges(req.Key()))
+	if err != nil {
+		return nil, err
+	}
+	shape := shaper{present, null}
+	s, err := shape.ofStruct(reflect.TypeOf(req).Elem(), "")
 	if err != nil {
 		return nil, fmt.Errorf("request key %d: %w", req.Key(), err)
 	}
-	if len(ranges) > 0 {
+	for _, ranges := range []map[string]versionRange{present, null} {
 		for path := range ranges {
 			return nil, fmt.Errorf("request key %d has no field %s", req.Key(), path)
 		}
@@ -96,33 +112,36 @@ func parseRanges(table string) (map[string]versionRange, error) {
 	return ranges, nil
 }
 
-// structSchema walks t; the ranges that it uses are deleted from the map.
-func structSchema(t reflect.Type, prefix string, ranges map[string]versionRange) (*schema, error) {
+func (p shaper) ofStruct(t reflect.Type, prefix string) (*schema, error) {
 	s := &schema{}
 	for sf := range t.Fields() {
 		if sf.Name == "UnknownTags" || prefix == "" && sf.Name == "Version" {
 			continue
 		}
 		path := prefix + sf.Name
-		r, ok := ranges[path]
-		delete(ranges, path)
+		r, ok := p.present[path]
+		delete(p.present, path)
 		if !ok {
 			r = versionRange{to: math.MaxInt16}
 		}
 		if r.tag {
 			continue
 		}
-		f, err := fieldSchema(sf.Type, path, ranges)
+		f, err := p.ofField(sf.Type, path)
 		if err != nil {
 			return nil, err
 		}
 		f.name, f.from, f.to = path, r.from, r.to
+		if null, ok := p.null[path]; ok {
+			f.null = &null
+			delete(p.null, path)
+		}
 		s.fields = append(s.fields, f)
 	}
 	return s, nil
 }
 
-func fieldSchema(t reflect.Type, path string, ranges map[string]versionRange) (field, error) {
+func (p shaper) ofField(t reflect.Type, path string) (field, error) {
 	switch t.Kind() {
 	case reflect.Bool, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint16, reflect.Uint32, reflect.Float64:
 		return field{kind: kindFixed, width: int(t.Size())}, nil
@@ -131,14 +150,14 @@ func fieldSchema(t reflect.Type, path string, ranges map[string]versionRange) (f
 	case reflect.String:
 		return field{kind: kindString}, nil
 	case reflect.Struct:
-		elem, err := structSchema(t, path+".", ranges)
+		elem, err := p.ofStruct(t, path+".")
 		return field{kind: kindStruct, elem: elem}, err
 	case reflect.Pointer:
 		if t.Elem().Kind() == reflect.String {
 			return field{kind: kindNullableString}, nil
 		}
 		if t.Elem().Kind() == reflect.Struct {
-			elem, err := structSchema(t.Elem(), path+".", ranges)
+			elem, err := p.ofStruct(t.Elem(), path+".")
 			return field{kind: kindNullableStruct, elem: elem, elemBytes: int64(t.Elem().Size())}, err
 		}
 	case reflect.Slice:
@@ -147,11 +166,11 @@ func fieldSchema(t reflect.Type, path string, ranges map[string]versionRange) (f
 		}
 		f := field{kind: kindArray, elemBytes: int64(t.Elem().Size())}
 		if t.Elem().Kind() == reflect.Struct {
-			elem, err := structSchema(t.Elem(), path+".", ranges)
+			elem, err := p.ofStruct(t.Elem(), path+".")
 			f.elem = elem
 			return f, err
 		}
-		plain, err := fieldSchema(t.Elem(), path, ranges)
+		plain, err := p.ofField(t.Elem(), path)
 		plain.to = math.MaxInt16
 		f.elem = &schema{fields: []field{plain}, plain: true}
 		return f, err

@@ -65,7 +65,7 @@ func (c *checker) field(f *field) {
 	case kindNullableString:
 		c.string(true)
 	case kindBytes:
-		c.bytes()
+		c.bytes(f.null.has(c.version))
 	case kindArray:
 		c.array(f)
 	case kindStruct:
@@ -130,46 +130,42 @@ func (c *checker) int32() int {
 	return 0
 }
 
-func (c *checker) string(nullable bool) {
-	var n int
-	if c.flexible {
+// length reads that of a string, of bytes or of an array. It reports false for null, and for
+// a failure: also that of a null where none may be. Kafka takes each negative number as null.
+func (c *checker) length(wide, nullable bool) (n int, ok bool) {
+	switch {
+	case c.flexible:
 		n = int(c.uvarint()) - 1
-	} else {
+	case wide:
+		n = c.int32()
+	default:
 		n = c.int16()
 	}
-	if c.err != nil {
-		return
+	if n < 0 && !nullable {
+		c.fail("a null where none may be")
 	}
-	if n == -1 && nullable {
-		return
-	}
-	c.spend(int64(n))
-	c.skip(n)
+	return n, c.err == nil && n >= 0
 }
 
-func (c *checker) bytes() {
-	var n int
-	if c.flexible {
-		n = int(c.uvarint()) - 1
-	} else {
-		n = c.int32()
+func (c *checker) string(nullable bool) {
+	if n, ok := c.length(false, nullable); ok {
+		c.spend(int64(n))
+		c.skip(n)
 	}
-	if c.err == nil && n != -1 {
+}
+
+func (c *checker) bytes(nullable bool) {
+	if n, ok := c.length(true, nullable); ok {
 		c.skip(n)
 	}
 }
 
 func (c *checker) array(f *field) {
-	var n int
-	if c.flexible {
-		n = int(c.uvarint()) - 1
-	} else {
-		n = c.int32()
-	}
-	if c.err != nil || n == -1 {
+	n, ok := c.length(true, f.null.has(c.version))
+	if !ok {
 		return
 	}
-	if n < 0 || n > len(c.src) {
+	if n > len(c.src) {
 		c.fail("an array length that its size does not justify")
 		return
 	}

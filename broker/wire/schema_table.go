@@ -83,3 +83,33 @@ func versionRanges(key int16) string {
 	}
 	return ""
 }
+
+// nullRanges names the arrays and bytes of a request that may be null, as versionRanges names
+// fields. All others have a length, if only 0: Kafka closes the connection of who sends a null.
+func nullRanges(key int16) string {
+	switch key {
+	case 0: // Produce
+		return "Topics.Partitions.Records 0-"
+	case 3: // Metadata
+		return "Topics 1-"
+	case 9: // OffsetFetch
+		return "Topics 2-7; Groups.Topics 8-"
+	case 32: // DescribeConfigs
+		return "Resources.ConfigNames 0-"
+	case 35: // DescribeLogDirs
+		return "Topics 0-"
+	case 37: // CreatePartitions
+		return "Topics.Assignment 0-"
+	case 43: // ElectLeaders
+		return "Topics 0-"
+	case 45: // AlterPartitionReassignments
+		return "Topics.Partitions.Replicas 0-"
+	case 46: // ListPartitionReassignments
+		return "Topics 0-"
+	case 50: // DescribeUserScramCredentials
+		return "Users 0-"
+	case 68: // ConsumerGroupHeartbeat
+		return "SubscribedTopicNames 0-; Topics 0-"
+	}
+	return ""
+}

@@ -137,7 +137,12 @@ func TestHostileLengthsAreRefusedBeforeAnythingIsAllocated(t *testing.T) {
 		{"four billion tags", 3, 12, []byte{1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f}},
 		{"array of bytes as elements", 42, 0, append(binary.BigEndian.AppendUint32(nil, 1<<20), make([]byte, 1<<20)...)},
 		{"string beyond the end", 10, 0, []byte{0x7f, 0xff, 'a'}},
-		{"null where none may be", 10, 0, []byte{0xff, 0xff}},
+		{"null for a string", 10, 0, []byte{0xff, 0xff}},
+		{"null for an array", 3, 0, []byte{0xff, 0xff, 0xff, 0xff}},
+		{"null for an array of a later version", 9, 1, []byte{0, 1, 'g', 0xff, 0xff, 0xff, 0xff}},
+		{"null for a compact array", 21, 2, []byte{0, 0, 0, 0, 0, 0}},
+		{"null for bytes", 36, 0, []byte{0xff, 0xff, 0xff, 0xff}},
+		{"null for compact bytes", 36, 2, []byte{0, 0}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,6 +157,30 @@ func TestHostileLengthsAreRefusedBeforeAnythingIsAllocated(t *testing.T) {
 				t.Errorf("%v allocations", allocs)
 			}
 		})
+	}
+}
+
+// TestEachNegativeLengthIsANull: where one may be, as Kafka takes them.
+func TestEachNegativeLengthIsANull(t *testing.T) {
+	for _, length := range [][]byte{{0xff, 0xff, 0xff, 0xff}, {0xff, 0xff, 0xff, 0xf7}, {0x80, 0, 0, 0}} {
+		a := testAPI(t, 3)
+		if _, err := a.schema.check(length, 1, false, 1<<20); err != nil {
+			t.Errorf("topics of length %x: %v", length, err)
+		}
+		req := kmsg.NewPtrMetadataRequest()
+		req.Version = 1
+		if err := req.ReadFrom(length); err != nil || req.Topics != nil {
+			t.Errorf("topics of length %x: %v, %v", length, req.Topics, err)
+		}
+		a = testAPI(t, 22)
+		body := append(append([]byte{}, length[:2]...), 0, 0, 0, 1)
+		if _, err := a.schema.check(body, 0, false, 1<<20); err != nil {
+			t.Errorf("transactional id of length %x: %v", length[:2], err)
+		}
+		id := kmsg.NewPtrInitProducerIDRequest()
+		if err := id.ReadFrom(body); err != nil || id.TransactionalID != nil {
+			t.Errorf("transactional id of length %x: %v, %v", length[:2], id.TransactionalID, err)
+		}
 	}
 }
 
