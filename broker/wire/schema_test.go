@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
@@ -203,21 +204,27 @@ func TestDecodingTakesNoMoreThanTheCheckSays(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			got := allocated(func() { _ = kmsgRead(key, version, body) })
 			// The request itself, size classes, and the maps of tagged fields.
-			if limit := 2*uint64(cost) + 4096; got > limit {
+			limit := 2*uint64(cost) + 4096
+			if got := allocated(limit, func() { _ = kmsgRead(key, version, body) }); got > limit {
 				t.Errorf("%s v%d: %d bytes allocated, cost %d", a.name, version, got, cost)
 			}
 		}
 	}
 }
 
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
+// allocated returns the bytes that f allocates. What the whole process allocates meanwhile is counted with
+// it, so that f is called again, a few times, where they are more than a limit.
+func allocated(limit uint64, f func()) uint64 {
+	least := uint64(math.MaxUint64)
+	for tries := 0; tries < 5 && least > limit; tries++ {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	return least
 }
 
 func FuzzRequestDecoding(f *testing.F) {

@@ -21,3 +21,11 @@ func TestConfluentKafkaPython(t *testing.T) {
 	n := startNode(t)
 	contains(t, "confluent-kafka", runProgram(t, "", python, "testdata/confluent_kafka_test.py", n.addr), "all is well")
 }
+
+// TestAIOKafka runs testdata/aiokafka_test.py, a client for Python's asyncio with a protocol of its own making.
+func TestAIOKafka(t *testing.T) {
+	t.Parallel()
+	python := peers.Python(t, "aiokafka==0.14.0", "cramjam==2.14.0")
+	n := startNode(t)
+	contains(t, "aiokafka", runProgram(t, "", python, "testdata/aiokafka_test.py", n.addr), "all is well")
+}

@@ -76,8 +76,20 @@ func KafkaClasspath(t testing.TB) string {
 			Missing(t, "Apache Kafka needs %s: apt-get install default-jdk-headless maven", program)
 		}
 	}
-	libs := install(t, "kafka-"+kafkaVersion, func(tmp string) error {
-		pom, err := kafkaPOM()
+	return javaLibraries(t, "kafka-"+kafkaVersion,
+		pomDependency{GroupID: "org.apache.kafka", ArtifactID: "kafka_2.13", Version: kafkaVersion},
+		pomDependency{GroupID: "org.apache.kafka", ArtifactID: "kafka-tools", Version: kafkaVersion},
+		pomDependency{GroupID: "org.apache.kafka", ArtifactID: "connect-mirror", Version: kafkaVersion},
+		pomDependency{GroupID: "org.slf4j", ArtifactID: "slf4j-simple", Version: "1.7.36"})
+}
+
+// javaLibraries returns the classpath of libraries and what they need, which Maven fetches once.
+func javaLibraries(t testing.TB, name string, libraries ...pomDependency) string {
+	t.Helper()
+	libs := install(t, name, func(tmp string) error {
+		pom, err := xml.MarshalIndent(pomProject{
+			Model: "4.0.0", GroupID: "millrace.test", ArtifactID: "peers", Version: "1", Packaging: "pom", Dependencies: libraries,
+		}, "", " ")
 		if err != nil {
 			return err
 		}
@@ -93,6 +105,7 @@ type pomDependency struct {
 	GroupID    string `xml:"groupId"`
 	ArtifactID string `xml:"artifactId"`
 	Version    string `xml:"version"`
+	Classifier string `xml:"classifier,omitempty"`
 }
 
 type pomProject struct {
@@ -103,18 +116,6 @@ type pomProject struct {
 	Version      string          `xml:"version"`
 	Packaging    string          `xml:"packaging"`
 	Dependencies []pomDependency `xml:"dependencies>dependency"`
-}
-
-func kafkaPOM() ([]byte, error) {
-	return xml.MarshalIndent(pomProject{
-		Model: "4.0.0", GroupID: "millrace.test", ArtifactID: "peers", Version: "1", Packaging: "pom",
-		Dependencies: []pomDependency{
-			{"org.apache.kafka", "kafka_2.13", kafkaVersion},
-			{"org.apache.kafka", "kafka-tools", kafkaVersion},
-			{"org.apache.kafka", "connect-mirror", kafkaVersion},
-			{"org.slf4j", "slf4j-simple", "1.7.36"},
-		},
-	}, "", " ")
 }
 
 // KafkaTool runs one of Apache Kafka's command-line programs by its main
