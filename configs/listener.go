@@ -122,8 +122,8 @@ func SASLMechanisms() []string { return []string{"PLAIN", "SCRAM-SHA-256", "SCRA
 // listeners checks the listeners of the broker and their users.
 func (v *validator) listeners() {
 	b := v.cfg.Broker
-	v.hostPort("broker.listen", b.Listen, false)
-	v.hostPort("broker.advertised", b.Advertised, true)
+	v.hostPort("broker.listen", b.Listen, "")
+	v.hostPort("broker.advertised", b.Advertised, "is where it listens")
 	if len(b.Listeners) > 0 && b.Advertised != "" {
 		v.fail("broker.advertised", "it belongs to broker.listen: with broker.listeners, give each listener its own")
 	}
@@ -137,8 +137,8 @@ func (v *validator) listeners() {
 			v.fail(path+".name", "there are two listeners named %q", l.Name)
 		}
 		names[l.Name] = true
-		v.hostPort(path+".listen", l.Listen, false)
-		v.hostPort(path+".advertised", l.Advertised, true)
+		v.hostPort(path+".listen", l.Listen, "")
+		v.hostPort(path+".advertised", l.Advertised, "is where it listens")
 		v.listenerTLS(path+".tls", l.TLS)
 		v.listenerSASL(path+".sasl", l.SASL)
 		v.users(path+".sasl.users", l.SASL.Users)

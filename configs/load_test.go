@@ -140,6 +140,7 @@ func TestValidateNamesTheValueAndTheRemedy(t *testing.T) {
 	files := map[string]string{"/m.yaml": `
 broker: {listen: "9092", default_partitions: 0, durability: maybe}
 kafka: {brokers: [nowhere]}
+http: {listen: "off"}
 elasticsearch: {addresses: [es1]}
 agent:
   inputs:
@@ -164,6 +165,7 @@ notifiers:
 		`broker.default_partitions: 0 is too small: at least 1`,
 		`broker.durability: "maybe" is not one of fsync, os`,
 		`kafka.brokers[0]: "nowhere" is not an address`,
+		`4:16: http.listen: "off" is not an address: write host:port, for instance 127.0.0.1:9092; "" turns it off`,
 		`elasticsearch.addresses[0]: "es1" is not a base URL`,
 		`agent.inputs[0].topic: "a b" is not a topic name`,
 		`agent.inputs[0]: include names no file`,

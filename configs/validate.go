@@ -118,11 +118,11 @@ func (v *validator) atLeast(value reflect.Value, path, least string) {
 func (v *validator) addresses() {
 	c := v.cfg
 	v.listeners()
-	v.hostPort("http.listen", c.HTTP.Listen, true)
-	v.hostPort("search.listen", c.Search.Listen, false)
+	v.hostPort("http.listen", c.HTTP.Listen, "turns it off")
+	v.hostPort("search.listen", c.Search.Listen, "")
 	for path, k := range map[string]Kafka{"kafka": c.Kafka, "mirror.source": c.Mirror.Source, "mirror.target": c.Mirror.Target} {
 		for i, b := range k.Brokers {
-			v.hostPort(fmt.Sprintf("%s.brokers[%d]", path, i), b, false)
+			v.hostPort(fmt.Sprintf("%s.brokers[%d]", path, i), b, "")
 		}
 	}
 	for i, a := range c.Elasticsearch.Addresses {
@@ -135,17 +135,22 @@ func (v *validator) addresses() {
 
 func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
-func (v *validator) hostPort(path, addr string, mayBeEmpty bool) {
-	if addr == "" && mayBeEmpty {
+// hostPort checks an address. empty says what an empty one means, nothing where there must be one.
+func (v *validator) hostPort(path, addr, empty string) {
+	if addr == "" && empty != "" {
 		return
 	}
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err != nil {
-		v.fail(path, "%q is not an address: write host:port, for instance 127.0.0.1:9092", addr)
+	if err == nil {
+		return
 	}
+	if empty != "" {
+		empty = `; "" ` + empty
+	}
+	v.fail(path, "%q is not an address: write host:port, for instance 127.0.0.1:9092%s", addr, empty)
 }
 
 func (v *validator) agent() {
