@@ -42,6 +42,7 @@ import (
 // * KIP-482: flexible, KIP-595: diverging epoch (v12)
 // * KIP-516: topic ids (v13)
 // * KIP-903: replica state (v15)
+// * KIP-951: who leads, and where, in the answer to an older epoch (v16)
 
 // fetchBytesMax is Kafka's fetch.max.bytes of a broker.
 const fetchBytesMax = 55 << 20

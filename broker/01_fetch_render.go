@@ -244,12 +244,12 @@ func (t *fetchTask) encode(w *wire.ResponseWriter, session int32) {
 			return wire.AppendArrayLen(b, topic.parts, flexible)
 		})
 		for j := range t.parts[next : next+topic.parts] {
-			t.encodePart(w, &t.parts[next+j], flexible)
+			t.encodePart(w, topic, &t.parts[next+j], flexible)
 		}
 		next += topic.parts
 		w.Append(func(b []byte) []byte { return wire.AppendTags(b, flexible) })
 	}
-	w.Append(func(b []byte) []byte { return wire.AppendTags(b, flexible) })
+	w.Append(func(b []byte) []byte { return t.appendEndpoints(b, topics, flexible) })
 }
 
 // appendAborted adds the transactions whose records a reader of committed
@@ -283,7 +283,7 @@ func (p *fetchPart) offsets() (highWatermark, stable, start int64) {
 	return -1, -1, -1
 }
 
-func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bool) {
+func (t *fetchTask) encodePart(w *wire.ResponseWriter, topic *fetchTopic, p *fetchPart, flexible bool) {
 	v := t.version
 	highWatermark, stable, start := p.offsets()
 	code := codeOf(p.err)
@@ -308,13 +308,5 @@ func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bo
 	case p.hasResult:
 		w.AppendData(p.result.Data)
 	}
-	w.Append(func(b []byte) []byte {
-		if !flexible || p.divergingEnd < 0 {
-			return wire.AppendTags(b, flexible)
-		}
-		b = append(b, 1, 0, 13) // one tagged field, number 0, of 13 bytes
-		b = binary.BigEndian.AppendUint32(b, uint32(p.divergingEpoch))
-		b = binary.BigEndian.AppendUint64(b, uint64(p.divergingEnd))
-		return append(b, 0)
-	})
+	w.Append(func(b []byte) []byte { return t.appendPartTags(b, topic, p, flexible) })
 }

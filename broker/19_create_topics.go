@@ -102,6 +102,9 @@ func (n *Node) createOne(r *wire.Request, req *kmsg.CreateTopicsRequest, rt kmsg
 	out.TopicID, out.NumPartitions, out.ReplicationFactor = topic.ID, spec.partitions, 1
 	for i := range n.configs.topic {
 		d := &n.configs.topic[i]
+		if !d.isShown(topic) {
+			continue
+		}
 		v := n.describeTopicConfig(image, topic, d)
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
 		c.Name, c.Value, c.ReadOnly, c.Source = d.name, v.Value, v.ReadOnly, int8(v.Source)

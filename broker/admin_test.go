@@ -73,7 +73,7 @@ func TestTopicsThatCannotBeMade(t *testing.T) {
 		{"t", 1, 1, map[string]*string{"no.such": new("1")}, kerr.InvalidConfig, "Unknown topic config name: no.such"},
 		{"t", 1, 1, map[string]*string{"retention.ms": new("soon")}, kerr.InvalidConfig, "Not a number of type LONG"},
 		{"t", 1, 1, map[string]*string{"retention.ms": new("-2")}, kerr.InvalidConfig, "Value must be at least -1"},
-		{"t", 1, 1, map[string]*string{"segment.bytes": new("100")}, kerr.InvalidConfig, "Value must be at least 1024"},
+		{"t", 1, 1, map[string]*string{"segment.bytes": new("1048575")}, kerr.InvalidConfig, "Value must be at least 1048576"},
 		{"t", 1, 1, map[string]*string{"cleanup.policy": new("burn")}, kerr.InvalidConfig, "String must be one of: compact, delete"},
 		{"t", 1, 1, map[string]*string{"preallocate": new("true")}, kerr.InvalidConfig, `supports only "false"`},
 		{"t", 1, 1, map[string]*string{"retention.ms": nil}, kerr.InvalidConfig, "Null value"},
@@ -147,7 +147,7 @@ func TestPartitionsAreAdded(t *testing.T) {
 func TestTopicConfigsAreDescribedWithTheirSources(t *testing.T) {
 	dir := t.TempDir()
 	n := startNode(t, dir, testConfig())
-	createTopic(t, n, "t", 1, map[string]*string{"retention.ms": new("60000")})
+	createTopic(t, n, "t", 1, map[string]*string{"retention.ms": new("60000"), "internal.segment.bytes": new("4096")})
 	check := func(n *testNode) {
 		t.Helper()
 		resp, err := newAdmin(t, n).DescribeTopicConfigs(t.Context(), "t")
@@ -158,7 +158,8 @@ func TestTopicConfigsAreDescribedWithTheirSources(t *testing.T) {
 		for _, c := range resp[0].Configs {
 			got[c.Key] = c
 		}
-		if len(got) != len(topicConfigs()) {
+		shown := slices.DeleteFunc(topicConfigs(), func(d configDef) bool { return d.hidden })
+		if len(got) != len(shown)+1 {
 			t.Errorf("%d configs", len(got))
 		}
 		for _, want := range []struct {
@@ -168,6 +169,7 @@ func TestTopicConfigsAreDescribedWithTheirSources(t *testing.T) {
 		}{
 			{"retention.ms", "60000", kmsg.ConfigSourceDynamicTopicConfig, "retention.ms=60000 log.retention.hours=168"},
 			{"segment.bytes", "268435456", kmsg.ConfigSourceStaticBrokerConfig, "log.segment.bytes=268435456 log.segment.bytes=1073741824"},
+			{"internal.segment.bytes", "4096", kmsg.ConfigSourceDynamicTopicConfig, "internal.segment.bytes=4096"},
 			{"max.message.bytes", "1048588", kmsg.ConfigSourceDefaultConfig, "message.max.bytes=1048588"},
 			{"compression.type", "producer", kmsg.ConfigSourceDefaultConfig, "compression.type=producer"},
 			{"remote.storage.enable", "false", kmsg.ConfigSourceDefaultConfig, "remote.storage.enable=false"},
@@ -214,7 +216,17 @@ func TestConfigsAreAlteredAndReachTheLogs(t *testing.T) {
 	}
 	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: new("x")})
 	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.AppendConfig, Name: "retention.ms", Value: new("1")})
-	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SubtractConfig, Name: "cleanup.policy", Value: new("compact")})
+	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "segment.bytes", Value: new("1048575")})
+	alter(nil, "t", kadm.AlterConfig{Op: kadm.SubtractConfig, Name: "cleanup.policy", Value: new("compact")},
+		kadm.AlterConfig{Op: kadm.SetConfig, Name: "internal.segment.bytes", Value: new("2048")})
+	if cfg := l.Config(); cfg.CleanupPolicy != 0 || cfg.SegmentBytes != 2048 {
+		t.Errorf("log config is %+v", cfg)
+	}
+	alter(nil, "t", kadm.AlterConfig{Op: kadm.AppendConfig, Name: "cleanup.policy", Value: new("delete")},
+		kadm.AlterConfig{Op: kadm.DeleteConfig, Name: "internal.segment.bytes"})
+	if cfg := l.Config(); cfg.CleanupPolicy != 1 || cfg.SegmentBytes < 1<<20 {
+		t.Errorf("log config is %+v", cfg)
+	}
 	alter(kerr.InvalidConfig, "t", kadm.AlterConfig{Op: kadm.SetConfig, Name: "preallocate", Value: new("true")})
 	alter(kerr.UnknownTopicOrPartition, "none", kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: new("1")})
 

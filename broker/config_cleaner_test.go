@@ -22,7 +22,7 @@ func TestCompactionIsConfiguredWhileItRuns(t *testing.T) {
 	cfg.Cleaner.Backoff = configs.Duration(5 * time.Millisecond)
 	n := startNode(t, t.TempDir(), cfg)
 	text := func(s string) *string { return &s }
-	createTopic(t, n, "t", 1, map[string]*string{"segment.bytes": text("2048"), "min.cleanable.dirty.ratio": text("0")})
+	createTopic(t, n, "t", 1, map[string]*string{"internal.segment.bytes": text("2048"), "min.cleanable.dirty.ratio": text("0")})
 	admin, client := newAdmin(t, n), newClient(t, n, kgo.ProducerBatchCompression(kgo.NoCompression()))
 	write := func() {
 		t.Helper()

@@ -47,7 +47,9 @@ type configDef struct {
 	dynamic, perBroker bool
 	// unset configs have no default: Kafka describes them with a null.
 	unset bool
-	doc   string
+	// hidden configs have no default either, and are described only where they are set.
+	hidden bool
+	doc    string
 }
 
 const maxInt64Text = "9223372036854775807"
@@ -75,6 +77,7 @@ func list(name, def string, values ...string) configDef {
 func (d configDef) from(broker string) configDef       { d.broker = broker; return d }
 func (d configDef) does(effect configEffect) configDef { d.effect = effect; return d }
 func (d configDef) ofOneBroker() configDef             { d.perBroker = true; return d }
+func (d configDef) whereSet() configDef                { d.hidden = true; return d }
 func (d configDef) whileRunning() configDef            { d.dynamic = true; return d }
 func (d configDef) says(doc string) configDef          { d.doc = doc; return d }
 func (d configDef) set(f func(configs.Broker) string) configDef {
@@ -177,9 +180,6 @@ func (d *configDef) checkWords(value string, invalid func(string) error) error {
 	words := []string{value}
 	if d.kind == kmsg.ConfigTypeList {
 		words = splitList(value)
-		if len(words) == 0 {
-			return invalid("Configuration must not be empty")
-		}
 	}
 	for _, w := range words {
 		if !slices.Contains(d.values, w) {

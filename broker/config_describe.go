@@ -19,10 +19,16 @@ func (n *Node) describeTopicConfig(image *metadata.Image, t *metadata.Topic, d *
 	}
 	if b := findConfig(n.configs.broker, d.broker); b != nil {
 		values = append(values, n.brokerValues(image, b)...)
-	} else {
+	} else if !d.hidden {
 		values = append(values, synonym(d.name, d.def, kmsg.ConfigSourceDefaultConfig))
 	}
 	return describeConfig(d, values, d.effect == effectFixed)
+}
+
+// isShown says whether a topic is described with the config.
+func (d *configDef) isShown(t *metadata.Topic) bool {
+	_, set := t.Configs[d.name]
+	return set || !d.hidden
 }
 
 // brokerValues returns the values that a broker config has had a chance to take,
@@ -94,7 +100,7 @@ func (n *Node) describeResource(image *metadata.Image, rr kmsg.DescribeConfigsRe
 			return out, kerr.UnknownTopicOrPartition
 		}
 		for i := range n.configs.topic {
-			if d := &n.configs.topic[i]; wanted(d.name) {
+			if d := &n.configs.topic[i]; wanted(d.name) && d.isShown(t) {
 				out = append(out, n.describeTopicConfig(image, t, d))
 			}
 		}

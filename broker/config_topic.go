@@ -22,7 +22,7 @@ func topicConfigs() []configDef {
 		throttle = "Replication is not throttled."
 	)
 	return []configDef{
-		list("cleanup.policy", "delete", "compact", "delete").from("log.cleanup.policy").says("What is done with old segments: delete, compact, or both."),
+		list("cleanup.policy", "delete", "compact", "delete").from("log.cleanup.policy").says("What is done with old segments: delete, compact, both, or nothing where it is empty."),
 		integer("compression.gzip.level", "-1", -1, 9).from("compression.gzip.level").says("The level of gzip where compression.type is gzip; -1 is the default one."),
 		integer("compression.lz4.level", "9", 1, 17).from("compression.lz4.level").says("The level of lz4 where compression.type is lz4."),
 		text("compression.type", "producer", "uncompressed", "zstd", "lz4", "snappy", "gzip", "producer").from("compression.type").says("The codec that batches are stored with; producer keeps the one they come with."),
@@ -33,6 +33,7 @@ func topicConfigs() []configDef {
 		long("flush.ms", maxInt64Text, 0, math.MaxInt64).from("log.flush.interval.ms").says("With durability os: the time after which a log is forced to disk, looked at every 5 s. " + flushed),
 		list("follower.replication.throttled.replicas", "").does(effectNone).says(throttle),
 		integer("index.interval.bytes", "4096", 0, math.MaxInt32).from("log.index.interval.bytes").says("Bytes between two entries of the offset index."),
+		integer("internal.segment.bytes", "", 1024, math.MaxInt32).whereSet().says("For tests: takes the place of segment.bytes, also with less than that allows."),
 		list("leader.replication.throttled.replicas", "").does(effectNone).says(throttle),
 		long("local.retention.bytes", "-2", -2, math.MaxInt64).from("log.local.retention.bytes").does(effectFixed).says(tiered),
 		long("local.retention.ms", "-2", -2, math.MaxInt64).from("log.local.retention.ms").does(effectFixed).says(tiered),
@@ -50,7 +51,7 @@ func topicConfigs() []configDef {
 		boolean("remote.storage.enable", "false").does(effectFixed).says(tiered),
 		long("retention.bytes", "-1", -1, math.MaxInt64).from("log.retention.bytes").says("The size of each partition beyond which its oldest segments are deleted; -1 has no limit."),
 		long("retention.ms", "604800000", -1, math.MaxInt64).from("log.retention.ms").says("The age beyond which segments are deleted; -1 has no limit."),
-		integer("segment.bytes", "1073741824", 1024, math.MaxInt32).from("log.segment.bytes").says("The size at which a new segment is begun."),
+		integer("segment.bytes", "1073741824", 1048576, math.MaxInt32).from("log.segment.bytes").says("The size at which a new segment is begun."),
 		integer("segment.index.bytes", "10485760", 24, math.MaxInt32).from("log.index.size.max.bytes").says("The largest index of a segment."),
 		long("segment.jitter.ms", "0", 0, math.MaxInt64).from("log.roll.jitter.ms").says("How much earlier, at random, a segment may be rolled than at its full age."),
 		long("segment.ms", "604800000", 1, math.MaxInt64).from("log.roll.ms").says("The age at which a new segment is begun."),
@@ -149,6 +150,9 @@ func (n *Node) logConfig(image *metadata.Image, t *metadata.Topic) storage.LogCo
 		SegmentJitterMs:        number("segment.jitter.ms"),
 		FlushMessages:          number("flush.messages"),
 		FlushMs:                number("flush.ms"),
+	}
+	if t.Configs["internal.segment.bytes"] != "" {
+		cfg.SegmentBytes = number("internal.segment.bytes")
 	}
 	cfg.Compression = compressionOf(n.topicValue(image, t, "compression.type"), number)
 	if n.topicValue(image, t, "message.timestamp.type") == "LogAppendTime" {

@@ -104,7 +104,7 @@ func makeCrashTopics(t *testing.T, disk vfs.FS) {
 	n := startOn(t, disk)
 	defer n.stop()
 	small := func(more ...string) map[string]*string {
-		all := map[string]*string{"segment.bytes": new("8192"), "file.delete.delay.ms": new("100")}
+		all := map[string]*string{"internal.segment.bytes": new("8192"), "file.delete.delay.ms": new("100")}
 		for _, name := range more {
 			all[name] = map[string]*string{"cleanup.policy": new("compact"), "min.cleanable.dirty.ratio": new("0.01")}[name]
 		}
@@ -120,7 +120,7 @@ func makeCrashTopics(t *testing.T, disk vfs.FS) {
 	admin := kadm.NewClient(check.c)
 	for _, topic := range []string{offsetsTopic, transactions.Topic} {
 		resp, err := admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
-			{Name: "segment.bytes", Value: new("8192")}, {Name: "min.cleanable.dirty.ratio", Value: new("0.01")},
+			{Name: "internal.segment.bytes", Value: new("8192")}, {Name: "min.cleanable.dirty.ratio", Value: new("0.01")},
 		}, topic)
 		if err == nil {
 			err = resp[0].Err

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -309,8 +311,26 @@ func TestAnOlderLeaderEpochIsFencedAfterARestart(t *testing.T) {
 	}
 	req := fetchRequest(n, "t", 0, 0, 1)
 	req.Topics[0].Partitions[0].CurrentLeaderEpoch = 0
-	if got := fetchOne(t, c, 18, req); got.ErrorCode != kerr.FencedLeaderEpoch.Code {
-		t.Errorf("fetch: %v", kerr.ErrorForCode(got.ErrorCode))
+	for version := int16(9); version <= 18; version++ {
+		resp := request[*kmsg.FetchResponse](t, c, version, req)
+		got := resp.Topics[0].Partitions[0]
+		if got.ErrorCode != kerr.FencedLeaderEpoch.Code {
+			t.Errorf("fetch: %v", kerr.ErrorForCode(got.ErrorCode))
+		}
+		leader := got.CurrentLeader
+		if version < leaderToldVersion {
+			if leader.LeaderID != -1 || len(resp.Brokers) != 0 {
+				t.Errorf("v%d tells of a leader: %+v", version, resp)
+			}
+			continue
+		}
+		// The consumer goes on in the new epoch without asking for metadata (KIP-951).
+		if leader.LeaderID != n.cfg.NodeID || leader.LeaderEpoch != 1 || len(resp.Brokers) != 1 {
+			t.Fatalf("v%d: leader %+v, brokers %+v", version, leader, resp.Brokers)
+		}
+		if at := resp.Brokers[0]; at.NodeID != n.cfg.NodeID || net.JoinHostPort(at.Host, strconv.Itoa(int(at.Port))) != n.Addr() || at.Rack != nil {
+			t.Errorf("v%d: the leader is at %+v, not %s", version, at, n.Addr())
+		}
 	}
 	if got := produce(t, n, c, 13, produceRequest("t", -1, buildBatch(t, nil, "b"))); got.BaseOffset != 1 {
 		t.Fatal(got)

@@ -78,7 +78,8 @@ const (
 	LogAppendTime
 )
 
-// CleanupPolicy is a set of CleanupDelete and CleanupCompact.
+// CleanupPolicy is a set of CleanupDelete and CleanupCompact. With neither, only what lies below
+// the log start is deleted.
 type CleanupPolicy uint8
 
 const (
@@ -193,7 +194,7 @@ func (c LogConfig) Validate() error {
 		return fmt.Errorf("flush.messages %d, flush.ms %d: they must not be negative", c.FlushMessages, c.FlushMs)
 	case c.FileDeleteDelayMs < 0:
 		return fmt.Errorf("file.delete.delay.ms is %d: it must not be negative", c.FileDeleteDelayMs)
-	case c.CleanupPolicy == 0 || c.CleanupPolicy > CleanupDelete|CleanupCompact:
+	case c.CleanupPolicy > CleanupDelete|CleanupCompact:
 		return fmt.Errorf("cleanup.policy %d is not known", c.CleanupPolicy)
 	}
 	return nil

@@ -37,6 +37,7 @@ func TestRetention(t *testing.T) {
 		{"size", func(c *LogConfig) { c.RetentionBytes = 3000 }, stamped, 0, 3},
 		{"size 0 keeps the active one", func(c *LogConfig) { c.RetentionBytes = 0 }, stamped, 0, 1},
 		{"compacted topics keep everything", func(c *LogConfig) { c.CleanupPolicy = CleanupCompact; c.RetentionBytes = 0 }, stamped, 80 * day, -1},
+		{"no policy keeps everything", func(c *LogConfig) { c.CleanupPolicy = 0; c.RetentionBytes = 0 }, stamped, 80 * day, -1},
 		{"compact and delete", func(c *LogConfig) { c.CleanupPolicy |= CleanupCompact }, stamped, 8 * day, 1},
 		{"future timestamps", func(c *LogConfig) { c.TimestampAfterMaxMs = 1 << 60 }, func(int) int64 { return now * 1000 }, 8 * day, 1},
 		{"future timestamps are not older than they are", func(c *LogConfig) { c.TimestampAfterMaxMs = 1 << 60 }, func(int) int64 { return now * 1000 }, 6 * day, -1},

@@ -29,7 +29,7 @@ func otherReasons() map[string]string {
 
 		"librdkafka 0077": "makes a topic with a segment.bytes of 10000, which kafka-topics of 4.1 refuses before it asks a broker",
 		"librdkafka 0103": "makes topics of three replicas: one node cannot",
-		"librdkafka 0129": "makes a topic with a segment.bytes of 20000: Apache Kafka 4 wants 1 MiB at least, here 1024 is enough",
+		"librdkafka 0129": "makes a topic with a segment.bytes of 20000: Apache Kafka 4 wants 1 MiB at least, as this broker does",
 
 		"segmentio/kafka-go TestClientElectLeaders":                 "gives the election 0 ms: Apache Kafka answers REQUEST_TIMED_OUT, here there is nothing to wait for",
 		"segmentio/kafka-go TestConn":                               autoCreation,
