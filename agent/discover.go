@@ -282,9 +282,9 @@ func (c *collector) openFile(path string) (*os.File, files.Info, bool) {
 		return nil, files.Info{}, false
 	}
 	delete(c.a.openFailed, path)
-	c.opened++
-	c.metrics.filesOpen.Set(float64(c.opened))
 	info, err := files.StatFile(file)
+	c.opened++
+	c.metrics.filesOpen.Set(float64(c.opened)) // after the size is known, from which start_at: end goes on
 	if err != nil || !info.Regular {
 		c.closeFile(file)
 		return nil, files.Info{}, false

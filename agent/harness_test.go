@@ -44,7 +44,7 @@ func newReader(t testing.TB, bootstrap, topic string) *reader {
 		t.Fatal(err)
 	}
 	var partitions []int32
-	eventually(t, 30*time.Second, "the topic is there", func() bool {
+	eventually(t, 60*time.Second, "the topic is there", func() bool {
 		if err := client.RefreshMetadata(topic); err != nil {
 			return false
 		}
@@ -86,16 +86,18 @@ func newReader(t testing.TB, bootstrap, topic string) *reader {
 	return r
 }
 
-// next returns n more lines.
+// next returns n more lines. It fails when none comes for a minute.
 func (r *reader) next(n int) []line {
 	r.t.Helper()
-	deadline := time.After(60 * time.Second)
+	timer := time.NewTimer(time.Minute)
+	defer timer.Stop()
 	from := len(r.have)
 	for len(r.have) < from+n {
 		select {
 		case l := <-r.lines:
 			r.have = append(r.have, l)
-		case <-deadline:
+			timer.Reset(time.Minute)
+		case <-timer.C:
 			r.t.Fatalf("got %d of %d lines: %q", len(r.have)-from, n, values(r.have[from:]))
 		}
 	}

@@ -41,20 +41,21 @@ func TestKafkaRestartsInBetween(t *testing.T) {
 		fmt.Fprintf(&text, "line %d %s\n", i, padding)
 	}
 	r.write("x.log", text.String())
-	eventually(t, 20*time.Second, "five batches are unacknowledged", func() bool {
+	eventually(t, 60*time.Second, "five batches are unacknowledged", func() bool {
 		pending, _ := pendingPlans(t, r.dir, next)
 		return pending == 5
 	})
-	eventually(t, 20*time.Second, "they arrive", func() bool { return p.sent.Load() > 3*64<<10 })
+	eventually(t, 60*time.Second, "they arrive", func() bool { return p.sent.Load() > 3*64<<10 })
 	if n := agent.kill(); n != 5 {
 		t.Fatalf("%d batches are unacknowledged", n)
 	}
 	p.mute.Store(false)
 	before := newReader(t, p.addr(), r.topic)
-	arrived := len(before.quiet(2 * time.Second))
+	before.next(300) // one batch is what Kafka remembers
+	arrived := 300 + len(before.quiet(2*time.Second))
 	t.Logf("%d lines arrived before the restart", arrived)
 	must(t, syscall.Kill(kafka.Pid(), syscall.SIGTERM))
-	eventually(t, 30*time.Second, "Kafka ends", func() bool {
+	eventually(t, 2*time.Minute, "Kafka ends", func() bool {
 		c, err := net.DialTimeout("tcp", kafka.Bootstrap, time.Second)
 		if err == nil {
 			c.Close()
@@ -71,9 +72,6 @@ func TestKafkaRestartsInBetween(t *testing.T) {
 	nothingMore(t, all, 2*time.Second)
 	if len(got) != lines+1 {
 		t.Fatalf("%d different lines of %d", len(got), lines+1)
-	}
-	if arrived < 300 { // one batch is what Kafka remembers
-		t.Fatalf("only %d lines had arrived before the restart: the test has shown nothing", arrived)
 	}
 	if strings.Contains(agent.log.String(), "new producer id") {
 		t.Error("a new producer id was taken although the cluster had the batches")

@@ -358,13 +358,13 @@ func (x *torture) deletes(name string) {
 				return
 			}
 			inode := fi.Sys().(*syscall.Stat_t).Ino
-			eventually(x.t, 30*time.Second, "the agent opens "+rotated, func() bool {
+			eventually(x.t, 5*time.Minute, "the agent opens "+rotated, func() bool {
 				return x.child.holds(inode) || shipped(n)
 			})
 			if err := os.Remove(rotated); err != nil {
 				x.t.Error(err)
 			}
-			eventually(x.t, 60*time.Second, "the lines of the deleted file are shipped", func() bool {
+			eventually(x.t, 5*time.Minute, "the lines of the deleted file are shipped", func() bool {
 				return shipped(n)
 			})
 		})
@@ -520,12 +520,12 @@ func tortureOnce(t *testing.T, to cluster, glob, topic string) {
 func (x *torture) killer() int {
 	withPending := 0
 	for i := range x.phases - 1 {
-		eventually(x.t, 60*time.Second, "the agent ships", func() bool { return x.seenTotal() > int64(i*3*x.lines/x.phases) })
+		eventually(x.t, 5*time.Minute, "the agent ships", func() bool { return x.seenTotal() > int64(i*3*x.lines/x.phases) })
 		x.alive.Lock()
 		x.freeze(true)
 		_, next := pendingPlans(x.t, x.child.dir, 0)
 		x.nextPhase()
-		eventually(x.t, 30*time.Second, "batches are unacknowledged", func() bool {
+		eventually(x.t, time.Minute, "batches are unacknowledged", func() bool {
 			pending, _ := pendingPlans(x.t, x.child.dir, next)
 			return pending > 0
 		})
@@ -569,7 +569,7 @@ func (x *torture) verify() {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	last, since := int64(-1), time.Now()
-	for time.Since(since) < 10*time.Second {
+	for time.Since(since) < time.Minute {
 		<-tick.C
 		if n := x.seenTotal(); n != last {
 			last, since = n, time.Now()
