@@ -75,7 +75,11 @@ func (k inputKind) fill(v reflect.Value) {
 		if name == "Version" || name == "UnknownTags" || !v.Type().Field(i).IsExported() {
 			continue
 		}
-		if waits(name) {
+		switch {
+		case name == "TimeoutMillis": // what is changed is there sooner, also on a busy machine
+			field.SetInt(10_000)
+			continue
+		case waits(name):
 			field.SetInt(10) // a request that waits for long says no more than one that waits shortly
 			continue
 		}
