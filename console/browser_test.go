@@ -70,7 +70,7 @@ type driver struct {
 
 func (p driver) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		p.shot("failed")
@@ -94,7 +94,7 @@ func (p driver) becomes(what, js string) {
 	p.t.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for range 600 {
+	for range 1200 {
 		if p.value("Boolean("+js+")") == "true" {
 			return
 		}

@@ -304,7 +304,7 @@ func checkDeadLetter(t *testing.T, bootstrap string) {
 			headers[HeaderPipeline] != "web" || headers[HeaderIndex] != "millrace-web-older" || headers[record.HeaderFile] != "access.log" {
 			t.Errorf("dead letter: %s %v", msg.Value, headers)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("no dead letter")
 	}
 }

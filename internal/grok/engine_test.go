@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -138,12 +139,22 @@ func TestWorkIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		start := time.Now()
+		start := processorTime(t)
 		if got := p.Match(tt.text, nil); got != tt.want {
 			t.Errorf("%s: got %v", tt.pattern, got)
 		}
-		if took := time.Since(start); took > 20*time.Second {
+		if took := processorTime(t) - start; took > 20*time.Second {
 			t.Errorf("%s took %s", tt.pattern, took)
 		}
 	}
+}
+
+// processorTime is what this process has used: what others do on the machine does not count.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

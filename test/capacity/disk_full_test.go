@@ -112,7 +112,7 @@ func TestProducersAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 	if _, err := admin.DeleteTopic(t.Context(), "deleted"); err != nil {
 		t.Fatal(err)
 	}
-	p.Eventually(20*time.Second, "producers may write again", func() error {
+	p.Eventually(time.Minute, "producers may write again", func() error {
 		r, err := produce(t, c, "kept")
 		if err == nil {
 			ledgers["kept"].add(r)
@@ -167,7 +167,7 @@ func TestNothingIsLostOnADiskThatIsFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		for topic, l := range ledgers {
-			p.Eventually(20*time.Second, topic+" takes records again", func() error {
+			p.Eventually(time.Minute, topic+" takes records again", func() error {
 				r, err := produce(t, c, topic)
 				if err == nil {
 					l.add(r)

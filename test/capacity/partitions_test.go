@@ -31,7 +31,7 @@ func topicNames() []string {
 // produceToAll writes one record to every partition.
 func produceToAll(t testing.TB, c *kgo.Client, word string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	failed := make(chan error, 1)
 	for p := range int32(partitionsPerTopic) {
@@ -62,7 +62,7 @@ func consumeAll(t testing.TB, p *process.Process, words ...string) {
 	t.Helper()
 	c := client(t, p, kgo.ConsumeTopics(topicNames()...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	missing := map[string]bool{}
 	for _, word := range words {
@@ -85,6 +85,16 @@ func consumeAll(t testing.TB, p *process.Process, words ...string) {
 			delete(missing, string(r.Value))
 		})
 	}
+}
+
+// processorSeconds is what the broker has used so far.
+func processorSeconds(t testing.TB, p *process.Process) float64 {
+	t.Helper()
+	m, err := p.Metrics()
+	if err != nil || m["process_cpu_seconds_total"] == 0 {
+		t.Fatalf("the process does not tell its processor time: %v", err)
+	}
+	return m["process_cpu_seconds_total"]
 }
 
 func openDescriptors(t testing.TB, p *process.Process) int {
@@ -120,9 +130,9 @@ func TestTenThousandPartitionsWithFourThousandDescriptors(t *testing.T) {
 	p.Start()
 	before := residentMiB(t, p)
 	c := client(t, p, kgo.RecordRetries(1<<20), kgo.MaxProduceRequestsInflightPerBroker(8))
-	began := time.Now()
+	began, used := time.Now(), processorSeconds(t, p)
 	createTopics(t, c, partitionsPerTopic, topicNames()...)
-	created := time.Since(began)
+	created, used := time.Since(began), processorSeconds(t, p)-used
 	idle := residentMiB(t, p)
 	began = time.Now()
 	produceToAll(t, c, "before")
@@ -139,8 +149,8 @@ func TestTenThousandPartitionsWithFourThousandDescriptors(t *testing.T) {
 	produceToAll(t, c, "after")
 	consumeAll(t, p, "before", "after")
 	checkUsage(t, p)
-	if created > 30*time.Second {
-		t.Errorf("creating took %s", created)
+	if used > 30 { // of its own: how long it takes is also up to others on the machine
+		t.Errorf("creating took %.1f s of processor time", used)
 	}
 	if perPartition := (idle - before) << 20 / partitionsMany; perPartition > 8<<10 {
 		t.Errorf("an idle partition takes %d bytes of memory, more than 8 KiB", perPartition)

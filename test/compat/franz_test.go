@@ -49,12 +49,12 @@ func TestFranzProduceConsume(t *testing.T) {
 			want[value] = true
 			records = append(records, &kgo.Record{Key: []byte(value), Value: []byte(value), Headers: []kgo.RecordHeader{{Key: "h", Value: nil}}})
 		}
-		if err := c.ProduceSync(within(t, 20*time.Second), records...).FirstErr(); err != nil {
+		if err := c.ProduceSync(within(t, time.Minute), records...).FirstErr(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
 	c := franz(t, n, kgo.ConsumeTopics("franz"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	for ctx := within(t, 20*time.Second); len(want) > 0; {
+	for ctx := within(t, time.Minute); len(want) > 0; {
 		fetches := c.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestFranzGroup(t *testing.T) {
 			producer := franz(t, n, kgo.DefaultProduceTopic("shared"))
 			send := func(label string) {
 				for i := range 60 {
-					if err := producer.ProduceSync(within(t, 20*time.Second), kgo.StringRecord(fmt.Sprintf("%s-%d", label, i))).FirstErr(); err != nil {
+					if err := producer.ProduceSync(within(t, time.Minute), kgo.StringRecord(fmt.Sprintf("%s-%d", label, i))).FirstErr(); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -180,7 +180,7 @@ func TestFranzGroup(t *testing.T) {
 func TestKadm(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
-	ctx := within(t, 30*time.Second)
+	ctx := within(t, time.Minute)
 	client := franz(t, n)
 	admin := kadm.NewClient(client)
 	must := func(what string, err error) {

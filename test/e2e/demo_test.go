@@ -28,7 +28,7 @@ func TestDemoIndexesThreeServicesAndRaisesAlerts(t *testing.T) {
 	if err != nil || sums["millrace_alerts_raised_total"] == 0 {
 		t.Errorf("alerts raised: %v, %v", sums["millrace_alerts_raised_total"], err)
 	}
-	if took, err := p.Terminate(); err != nil || took > 10*time.Second {
+	if took, err := p.Terminate(); err != nil || took > 20*time.Second {
 		t.Error(fmt.Errorf("the orderly end took %s: %w\n%s", took, err, p.Logs()))
 	}
 }

@@ -109,7 +109,7 @@ func killTest(t *testing.T, n *process.Process, dir, bootstrap, elasticsearch st
 		t.Errorf("by _search: %v", err)
 	}
 	took, err := n.Terminate()
-	if err != nil || took > 10*time.Second {
+	if err != nil || took > 20*time.Second {
 		t.Errorf("the orderly end took %s: %v\n%s", took, err, n.Logs())
 	}
 	for _, word := range []string{"panic:", "DATA RACE", "lines_lost"} {

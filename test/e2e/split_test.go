@@ -46,7 +46,7 @@ func TestPartsInProcessesOfTheirOwn(t *testing.T) {
 		t.Errorf("by _search: %v", err)
 	}
 	for _, p := range []*process.Process{parts[0], parts[1], parts[2], broker, search} {
-		if took, err := p.Terminate(); err != nil || took > 10*time.Second {
+		if took, err := p.Terminate(); err != nil || took > 20*time.Second {
 			t.Errorf("the orderly end took %s: %v\n%s", took, err, p.Logs())
 		}
 	}
