@@ -229,9 +229,24 @@ func (p *Process) Eventually(limit time.Duration, what string, check func() erro
 		case <-p.ended:
 			p.t.Fatalf("%s: the process has ended: %v\n%s", what, p.err, p.Logs())
 		case <-ctx.Done():
-			p.t.Fatalf("%s: not within %s: %v\n%s", what, limit, err, p.Logs())
+			p.t.Fatalf("%s: not within %s: %v\n%s\n%s", what, limit, err, p.Logs(), p.goroutines())
 		}
 	}
+}
+
+// goroutines tells what the process is doing, as far as it answers.
+func (p *Process) goroutines() string {
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get("http://" + p.HTTP + "/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read to its end
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // Metrics reads the process's metrics, each summed over its labels.
