@@ -130,17 +130,17 @@ func (c *cluster) barrier(pipeline, topic string, partitions int32) {
 	})
 }
 
-// await polls until done says true, for at most a minute.
+// await polls until done says true, for at most three minutes.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(90 * time.Second)
+	deadline := time.NewTimer(3 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("waited 90 s in vain for %s", what)
+			t.Fatalf("waited 3 minutes in vain for %s", what)
 		case <-tick.C:
 		}
 	}

@@ -170,14 +170,14 @@ func (c *cluster) read(topic string, partition int32) []string {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(90 * time.Second)
+	deadline := time.NewTimer(3 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("waited 90 s in vain for %s", what)
+			t.Fatalf("waited 3 minutes in vain for %s", what)
 		case <-tick.C:
 		}
 	}

@@ -95,17 +95,17 @@ func call(t *testing.T, method, url, body string) map[string]any {
 	return out
 }
 
-// until polls until ok or a minute has passed.
+// until polls until ok or three minutes have passed.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	for !ok() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within three minutes: %s", what)
 		}
 	}
 }

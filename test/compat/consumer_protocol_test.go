@@ -66,7 +66,7 @@ func TestConsumerProtocolJava(t *testing.T) {
 	}
 	// Apache Kafka reads each kind of record that a consumer group writes.
 	contains(t, "the records", records.String(), `"type":"3","data":{"groupId":"franz-group"}`, `"metadataHash"`, `"type":"5"`, `"subscribedTopicNames":["shared"]`,
-		`"classicMemberMetadata":{"sessionTimeoutMs":6000,"supportedProtocols":[{"name":"range"`, `"type":"6"`, `"assignmentEpoch":`, `"type":"7"`,
+		`"classicMemberMetadata":{"sessionTimeoutMs":30000,"supportedProtocols":[{"name":"range"`, `"type":"6"`, `"assignmentEpoch":`, `"type":"7"`,
 		`"type":"8"`, `"memberEpoch":`, `"assignedPartitions":[{"topicId":`, `payload: <DELETE>`)
 }
 

@@ -97,7 +97,7 @@ func franzJoin(t *testing.T, n *node, opts ...kgo.Opt) *franzMember {
 	}
 	m.Client = franz(t, n, append([]kgo.Opt{
 		kgo.ConsumerGroup("franz-group"), kgo.ConsumeTopics("shared"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.SessionTimeout(6 * time.Second), kgo.HeartbeatInterval(300 * time.Millisecond), kgo.AutoCommitInterval(100 * time.Millisecond),
+		kgo.SessionTimeout(30 * time.Second), kgo.HeartbeatInterval(300 * time.Millisecond), kgo.AutoCommitInterval(100 * time.Millisecond),
 		kgo.OnPartitionsAssigned(assigned), kgo.OnPartitionsRevoked(revoked), kgo.OnPartitionsLost(revoked),
 	}, opts...)...)
 	go func() {

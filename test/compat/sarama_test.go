@@ -269,7 +269,9 @@ func saramaGroup(t *testing.T, strategy sarama.BalanceStrategy, version sarama.K
 		c := saramaConfig(version)
 		c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategy}
 		if version.IsAtLeast(sarama.V2_3_0_0) {
-			c.Consumer.Group.InstanceId = instance
+			c.Consumer.Group.InstanceId = instance // others wait for the end of its session
+		} else {
+			c.Consumer.Group.Session.Timeout = 30 * time.Second
 		}
 		return c
 	}

@@ -51,15 +51,15 @@ for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
             sent.append(value)
             producer.produce("cf", value, key="k", partition=0, headers={"h": "v"},
                              on_delivery=lambda err, msg: delivered.append((err, msg.offset())))
-        check("in flight", producer.flush(15), 0)
+        check("in flight", producer.flush(60), 0)
 check("delivered", delivered, [(None, i) for i in range(len(sent))])
 
 settings = {
     "bootstrap.servers": bootstrap, "group.id": "cf-group", "auto.offset.reset": "earliest",
-    "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    "enable.auto.commit": False, "session.timeout.ms": 30000, "heartbeat.interval.ms": 500}
 
 
-def read(consumer, count, seconds=20):
+def read(consumer, count, seconds=90):
     got, deadline = [], time.monotonic() + seconds
     while len(got) < count and time.monotonic() < deadline:
         message = consumer.poll(0.2)
@@ -80,7 +80,7 @@ for strategy in ("range", "roundrobin", "cooperative-sticky"):
     one.commit(offsets=[TopicPartition("cf", 0, 1500)], asynchronous=False)
     two = Consumer(group)
     two.subscribe(["cf"])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and (len(one.assignment()), len(two.assignment())) != (2, 2):
         one.poll(0.1)
         two.poll(0.1)

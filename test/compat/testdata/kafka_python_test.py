@@ -33,7 +33,7 @@ for codec in (None, "gzip"):
         producer.close()
 
 
-def read(consumer, count, seconds=20):
+def read(consumer, count, seconds=90):
     got, deadline = [], time.monotonic() + seconds
     while len(got) < count and time.monotonic() < deadline:
         for records in consumer.poll(timeout_ms=200).values():
@@ -94,7 +94,7 @@ two.close()
 rest = []
 for attempt in range(3):
     again = member()
-    rest = read(again, len(sent) - 150)
+    rest = read(again, len(sent) - 150, 45)
     again.close()
     if rest:
         break
