@@ -91,8 +91,8 @@ func TestConnectionsThatComeTooFastAreHeld(t *testing.T) {
 	n := startNode(t, t.TempDir(), testConfig())
 	open, _ := served(t, n, "PLAINTEXT")
 	setQuota(t, n, "ip", "127.0.0.1", quota.ConnectionCreationRate, 1)
-	begin, start := time.Now(), time.Now()
-	taken := 0
+	begin := time.Now()
+	start, taken := begin, 0
 	for ; ; taken++ {
 		start = time.Now()
 		if _, ok := served(t, n, "PLAINTEXT"); !ok {
