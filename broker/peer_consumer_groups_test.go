@@ -32,11 +32,7 @@ func consumerGroupSteps() []comparedStep {
 		steps = append(steps, comparedStep{name: name, version: version, req: req, mask: mask, loads: true})
 	}
 	create := kmsg.NewPtrCreateTopicsRequest()
-	for _, name := range []string{"t", "u"} {
-		topic := kmsg.NewCreateTopicsRequestTopic()
-		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, 2, 1
-		create.Topics = append(create.Topics, topic)
-	}
+	create.Topics = []kmsg.CreateTopicsRequestTopic{topicToCreate("t", 2), topicToCreate("u", 2), topicToCreate("wide", 6)}
 	create.TimeoutMillis = 10_000
 	add("create", 7, create, "Configs")
 	add("find", 6, &kmsg.FindCoordinatorRequest{CoordinatorKeys: []string{"g"}}, "Coordinators")
@@ -111,6 +107,52 @@ func consumerGroupSteps() []comparedStep {
 	add("static unknown", 1, beatOf("s", "m2", 1, func(b *beat) { b.InstanceID = new("j") }))
 	add("static goes for good", 1, beatOf("s", "m2", -1, static))
 	addGroupConfigs(add)
+	return append(steps, revocationSteps()...)
+}
+
+// revocationSteps: while a member gives up what the second one is to have, a third one
+// joins. The member's epoch grows by its own heartbeat, with more to give up; what it
+// commits in the epoch before, as does a client that has not had the answer, is stale.
+func revocationSteps() []comparedStep {
+	type beat = kmsg.ConsumerGroupHeartbeatRequest
+	var steps []comparedStep
+	add := func(name string, version int16, build func(*given) kmsg.Request) {
+		steps = append(steps, comparedStep{name: "revocation: " + name, version: version, build: build, loads: true})
+	}
+	heartbeat := func(name, member string, epoch int32, owned ...int32) {
+		add(name, 1, func(seen *given) kmsg.Request {
+			return beatOf("r", member, epoch, func(b *beat) {
+				if epoch == 0 {
+					b.SubscribedTopicNames = []string{"wide"}
+				}
+				if owned != nil {
+					b.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: seen.topics["wide"], Partitions: owned}}
+				}
+			})
+		})
+	}
+	commit := func(epoch int32) {
+		add(fmt.Sprintf("commit in epoch %d, after step %d", epoch, len(steps)), 9, func(*given) kmsg.Request {
+			return &kmsg.OffsetCommitRequest{Group: "r", MemberID: "m", Generation: epoch, Topics: []kmsg.OffsetCommitRequestTopic{
+				{Topic: "wide", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: 0, Offset: 5, LeaderEpoch: -1, Metadata: new("")}, {Partition: 2, Offset: 5, LeaderEpoch: -1, Metadata: new("")}}},
+			}}
+		})
+	}
+	heartbeat("the first joins", "m", 0)
+	heartbeat("the second joins", "n", 0)
+	heartbeat("the first must give up half", "m", 1)
+	commit(1)
+	heartbeat("the third joins", "o", 0)
+	commit(1)
+	heartbeat("the first has given up half, and must give up one more", "m", 1, 0, 1, 2)
+	commit(1)
+	commit(2)
+	heartbeat("the first has given up that one", "m", 2, 0, 1)
+	commit(2)
+	commit(3)
+	for _, member := range []string{"m", "n", "o"} {
+		heartbeat(member+" leaves", member, -1)
+	}
 	return steps
 }
 
