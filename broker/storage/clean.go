@@ -33,6 +33,8 @@ type cleanRun struct {
 	// its time, or return errCleanStopped.
 	pause  func(bytes int) error
 	result cleanResult
+	// truncations of the log before the run: after another one the keys may be of records that are gone.
+	truncations int64
 }
 
 // run compacts the log up to target.to, or what it could do before an error.
@@ -44,12 +46,12 @@ func (r *cleanRun) run() (cleanResult, error) {
 		return r.result, err
 	}
 	l.checkpointMu.Lock()
-	truncations := l.truncations
+	r.truncations = l.truncations
 	l.checkpointMu.Unlock()
 	for r.result.to = r.target.from; r.result.to < r.target.to; {
 		end, err := r.pass(r.result.to)
 		if err == nil {
-			err = l.setCleaned(end, truncations)
+			err = l.setCleaned(end, r.truncations)
 		}
 		if err != nil {
 			return r.result, err
@@ -212,7 +214,7 @@ func (r *cleanRun) rewrite(f *cleanFilter, group []*segment, ends []int64) error
 		return errors.Join(fmt.Errorf("write compacted segment: %w", err), r.l.abandon(w))
 	}
 	r.result.writtenBytes += w.size
-	return r.l.swap(w, group)
+	return r.l.swap(w, group, r.truncations)
 }
 
 // roomFor refuses to compact a group when the disk's reserve is too small for

@@ -15,14 +15,15 @@ var errCleanTooLarge = errors.New("segment is too large to be compacted")
 
 // swap puts the segment of w in the place of old, neighbours in the log. A crash at
 // any moment leaves the one or the other: see finishSwaps. Appends and
-// readers go on; a reader that has found an old segment finishes with it.
-func (l *Log) swap(w *cleanWriter, old []*segment) error {
+// readers go on; a reader that has found an old segment finishes with it. Nothing is replaced once the log was
+// truncated: what took the place of a record may be gone.
+func (l *Log) swap(w *cleanWriter, old []*segment, truncations int64) error {
 	l.checkpointMu.Lock()
 	defer l.checkpointMu.Unlock()
 	if err := l.Err(); err != nil {
 		return errors.Join(err, l.abandonLocked(w))
 	}
-	if l.placeOf(old) < 0 {
+	if l.truncations != truncations || l.placeOf(old) < 0 {
 		return errors.Join(errSegmentsChanged, l.abandonLocked(w))
 	}
 	err := w.writeIndexes()
