@@ -163,10 +163,15 @@ func (s *producers) apply(b *batch.Batch, nowMs int64) (ended completedTxn, did,
 		return completedTxn{}, false, s.update(&b.Header, nowMs)
 	}
 	m, ok, err := parseMarker(b)
-	if err != nil || !ok {
-		// Emptied by compaction, or of a kind that ends no transaction. What is not
-		// a marker was refused before it was written; one that is damaged on disk leaves its
-		// transaction undecided, which shows nothing that it should not.
+	switch {
+	case err == nil && b.Count == 0:
+		// Compaction has kept the header, because nothing else says which epoch the producer was at last.
+		s.seen(&b.Header, nowMs)
+		return completedTxn{}, false, false
+	case err != nil || !ok:
+		// Of a kind that ends no transaction. What is not a marker was refused before it was
+		// written; one that is damaged on disk leaves its transaction undecided, which shows
+		// nothing that it should not.
 		return completedTxn{}, false, false
 	}
 	ended, did = s.complete(&b.Header, &m, nowMs)
