@@ -131,7 +131,7 @@ func (s *Store) load() error {
 	points, err := s.readCheckpoint(fileRecoveryPoints)
 	if errors.As(err, new(*CorruptionError)) {
 		s.log.Warn("recovery points are lost, all logs are read from their beginning", "error", err)
-		points, clean, err = nil, false, nil
+		points, err = nil, nil
 	}
 	if err != nil {
 		return err
