@@ -304,7 +304,6 @@ func (r *recovery) finish(end int64) error {
 	l.end.Store(end)
 	l.hw.Store(end)
 	l.cleaned.Store(min(r.saved.cleaned, end))
-	l.epochs.truncateEnd(end)
 	l.epochs.truncateStart(l.logStart.Load())
 	if err := r.finishProducers(end); err != nil {
 		return err
@@ -351,13 +350,14 @@ func (r *recovery) settleStart(end int64) (int64, error) {
 	return start, r.begin(start)
 }
 
-// removeFrom removes the files of the segments from position i on.
+// removeFrom removes the files of the segments from position i on. Snapshots of the producers beyond the end
+// go when an older one is looked for.
 func (r *recovery) removeFrom(i int) error {
 	for _, seg := range r.list[i:] {
 		if err := r.l.store.closeSegment(seg); err != nil {
 			return err
 		}
-		for _, suffix := range []string{suffixLog, suffixIndex, suffixTimeIndex, suffixTxnIndex, suffixSnapshot} {
+		for _, suffix := range segmentSuffixes() {
 			if err := removeIfThere(r.l.store.fs, seg.path(suffix)); err != nil {
 				return err
 			}
