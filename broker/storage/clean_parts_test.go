@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -118,14 +119,13 @@ func TestInterruptedReplacements(t *testing.T) {
 	}{
 		{"cleaned files go", nil, map[string]string{log(0, ""): log(0, suffixCleaned), offsetName(0, suffixIndex): offsetName(0, suffixIndex) + suffixCleaned}, []string{log(0, ""), log(4, ""), log(8, "")}},
 		{"swap beside the old segments", nil, map[string]string{"new": log(0, suffixSwap)}, []string{log(0, ""), log(8, "")}},
+		{"swap without aborted transactions, old segments with", nil, map[string]string{"new": log(0, suffixSwap), "aborted": offsetName(0, suffixTxnIndex)}, []string{log(0, ""), log(8, "")}},
 		{"swap, old segments deleted", map[string]string{log(0, ""): log(0, suffixDeleted), log(4, ""): log(4, suffixDeleted)}, map[string]string{"new": log(0, suffixSwap)}, []string{log(0, ""), log(8, "")}},
 		{"log in its place, index not", map[string]string{log(4, ""): log(4, suffixDeleted), offsetName(0, suffixIndex): offsetName(0, suffixIndex) + suffixSwap}, map[string]string{"new": log(0, "")}, []string{log(0, ""), log(8, "")}},
 		{"swap after a cleaned file is not complete", nil, map[string]string{"new": log(0, suffixSwap), log(4, ""): log(0, suffixCleaned)}, []string{log(0, ""), log(4, ""), log(8, "")}},
 	} {
-		clock := newTestClock()
-		disk := vfs.NewMem(clock.Now)
-		f := &cleanFixture{T: t, clock: clock, disk: disk, cfg: cleanLogConfig()}
-		f.open()
+		f := newCleanFixture(t, nil)
+		disk := f.disk
 		for i := range 5 {
 			f.put(fmt.Sprint("a=", i), fmt.Sprint("b", i, "=1"))
 			if i%2 == 1 {
@@ -140,6 +140,9 @@ func TestInterruptedReplacements(t *testing.T) {
 				a, errA := vfs.ReadFile(disk, dir+log(0, ""))
 				b, errB := vfs.ReadFile(disk, dir+log(4, ""))
 				content, err = append(a, b...), errors.Join(errA, errB)
+			}
+			if from == "aborted" {
+				content, err = appendAbortedTxns(nil, []abortedTxn{{1, 1, 2, 3}}), nil
 			}
 			if err == nil {
 				err = vfs.WriteFile(disk, dir+to, content)
@@ -159,10 +162,22 @@ func TestInterruptedReplacements(t *testing.T) {
 		if err := disk.SyncDir(f.l.dir); err != nil {
 			t.Fatal(err)
 		}
-		f.open()
+		f.watch(func(op vfs.Op) error {
+			// What they make invalid goes before them, what was in a place before what takes it.
+			switch {
+			case op.Kind == "remove" && strings.HasSuffix(op.Name, suffixCleaned):
+				f.isDurable(c.name+", with .cleaned files", suffixSwap)
+			case op.Kind == "rename" && strings.HasSuffix(op.Name, suffixLog):
+				f.isDurable(c.name+", before a replacement", suffixLog, suffixIndex, suffixTimeIndex, suffixTxnIndex)
+			}
+			return nil
+		})
+		f.start()
+		f.watch(nil)
+		f.isDurable(c.name+", after the start", suffixSwap, suffixCleaned)
 		logs := filesOf(t, f.l, suffixLog)
 		all := strings.Join(filesOf(t, f.l, ""), " ")
-		if !slices.Equal(logs, c.want) || strings.Contains(all, suffixSwap) || strings.Contains(all, suffixCleaned) || strings.Contains(all, suffixDeleted) {
+		if !slices.Equal(logs, c.want) || strings.Contains(all, suffixSwap) || strings.Contains(all, suffixTxnIndex) || strings.Contains(all, suffixCleaned) || strings.Contains(all, suffixDeleted) {
 			t.Errorf("%s: logs %q, want %q; files %s", c.name, logs, c.want, all)
 		}
 		f.want("0:a=0 1:b0=1 2:a=1 3:b1=1 4:a=2 5:b2=1 6:a=3 7:b3=1 8:a=4 9:b4=1")
@@ -170,12 +185,53 @@ func TestInterruptedReplacements(t *testing.T) {
 	}
 }
 
+// isDurable checks that a loss of power changes no file with these suffixes.
+func (f *logFixture) isDurable(when string, suffixes ...string) {
+	f.Helper()
+	for _, name := range f.undurable() {
+		if slices.Contains(suffixes, filepath.Ext(name)) {
+			f.Errorf("%s: %s is not durable", when, name)
+		}
+	}
+}
+
+// TestASwapThatIsInterruptedTwice: the start after a crash puts the files of a replacement in their places and fails
+// at the second one. The next start must not take what is in its place already for a file of the old segment.
+func TestASwapThatIsInterruptedTwice(t *testing.T) {
+	f := newCleanFixture(t, nil)
+	f.put("a=0")
+	f.inTransaction("a=1", false)
+	f.roll()
+	f.put("end=1")
+	mustClose(t, f.s)
+	for _, suffix := range segmentSuffixes() {
+		name := filepath.Join(f.l.dir, offsetName(0, suffix))
+		if err := f.disk.Rename(name, name+suffixSwap); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renames := 0
+	f.watch(func(op vfs.Op) error {
+		if op.Kind == "rename" && strings.HasPrefix(op.Name, f.l.dir) {
+			if renames++; renames == 2 {
+				return errors.New("disk error")
+			}
+		}
+		return nil
+	})
+	f.logFixture.start()
+	if renames != 2 || !errors.Is(f.l.Err(), ErrOffline) {
+		t.Fatalf("%d renames, %v", renames, f.l.Err())
+	}
+	f.watch(nil)
+	f.restart()
+	f.wantCommitted("0:a=0 3:end=1")
+}
+
 // TestDamagedSwapReplacesNothing takes the log offline and leaves every file.
 func TestDamagedSwapReplacesNothing(t *testing.T) {
-	clock := newTestClock()
-	disk := vfs.NewMem(clock.Now)
-	f := &cleanFixture{T: t, clock: clock, disk: disk, cfg: cleanLogConfig()}
-	f.open()
+	f := newCleanFixture(t, nil)
+	disk := f.disk
 	f.put("a=1", "b=1")
 	rollNow(t, f.l)
 	f.put("a=2")
@@ -188,7 +244,7 @@ func TestDamagedSwapReplacesNothing(t *testing.T) {
 	if err := vfs.WriteFile(disk, f.l.dir+"/"+offsetName(0, suffixLog)+suffixSwap, content); err != nil {
 		t.Fatal(err)
 	}
-	s := mustOpen(t, testConfig(disk, clock))
+	s := mustOpen(t, f.config())
 	l, ok := s.Log(tp0)
 	var damage *CorruptionError
 	if !ok || !errors.As(l.Err(), &damage) || !strings.HasSuffix(damage.File, suffixSwap) {

@@ -1,12 +1,16 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +122,140 @@ func makeBatch(t testing.TB, o batch.Options, timestampMs int64, prefix string, 
 		t.Fatal(err)
 	}
 	return b
+}
+
+// logFixture is a store with one log on a disk in memory, which can be killed and started again.
+type logFixture struct {
+	*testing.T
+	clock      *testClock
+	disk       *vfs.Mem
+	durability Durability
+	s          *Store
+	l          *Log
+	// before is called before every call of the file system; see watch.
+	before atomic.Pointer[func(vfs.Op) error]
+}
+
+// newLogFixture makes the store and its log; the store is closed when the test ends.
+func newLogFixture(t *testing.T, durability Durability, cfg LogConfig) *logFixture {
+	t.Helper()
+	clock := newTestClock()
+	f := &logFixture{T: t, clock: clock, disk: vfs.NewMem(clock.Now), durability: durability}
+	f.s = mustOpen(t, f.config())
+	f.l = mustCreate(t, f.s, cfg)
+	t.Cleanup(func() { mustClose(t, f.s) })
+	return f
+}
+
+func (f *logFixture) config() Config {
+	fsys := vfs.Observe(f.disk, vfs.Hooks{Before: func(op vfs.Op) error {
+		if before := f.before.Load(); before != nil {
+			return (*before)(op)
+		}
+		return nil
+	}})
+	cfg := testConfig(fsys, f.clock)
+	cfg.Durability = f.durability
+	return cfg
+}
+
+// watch has before called before every call of the file system, from any goroutine; nil ends it.
+func (f *logFixture) watch(before func(vfs.Op) error) {
+	if before == nil {
+		f.before.Store(nil)
+		return
+	}
+	f.before.Store(&before)
+}
+
+// undurable lists the files of the log that a loss of power at this moment would bring back, take away or change.
+func (f *logFixture) undurable() []string {
+	f.Helper()
+	content := func(disk *vfs.Mem) map[string]string {
+		entries, err := disk.ReadDir(f.l.dir)
+		if err != nil {
+			f.Error(err)
+		}
+		out := map[string]string{}
+		for _, e := range entries {
+			b, err := vfs.ReadFile(disk, filepath.Join(f.l.dir, e.Name()))
+			if err != nil {
+				f.Error(err)
+			}
+			out[e.Name()] = string(b)
+		}
+		return out
+	}
+	now, after := content(f.disk), content(f.disk.Crash(vfs.CrashDrop, nil))
+	var out []string
+	for name, b := range now {
+		if a, ok := after[name]; !ok || a != b {
+			out = append(out, name)
+		}
+		delete(after, name)
+	}
+	out = slices.AppendSeq(out, maps.Keys(after))
+	slices.Sort(out)
+	return out
+}
+
+// crash ends the store and goes on with the disk as a crash at this moment leaves it.
+func (f *logFixture) crash(mode vfs.CrashMode) {
+	f.Helper()
+	disk := f.disk.Crash(mode, nil)
+	mustClose(f, f.s)
+	f.disk = disk
+}
+
+// start opens the store on what is on the disk; the log may be offline.
+func (f *logFixture) start() {
+	f.Helper()
+	f.s = mustOpen(f, f.config())
+	var ok bool
+	if f.l, ok = f.s.Log(tp0); !ok {
+		f.Fatal("the log is gone")
+	}
+}
+
+func (f *logFixture) restart() {
+	f.Helper()
+	mustClose(f, f.s)
+	f.start()
+}
+
+// stopBackground ends the goroutines that flush logs and look after them.
+func (f *logFixture) stopBackground() {
+	close(f.s.stop)
+	f.s.background.Wait()
+	f.s.stop = make(chan struct{})
+}
+
+// checkpoint makes everything durable, with the recovery point after it.
+func (f *logFixture) checkpoint() {
+	f.Helper()
+	if err := errors.Join(f.l.checkpoint(), f.s.writeCheckpoints()); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// add appends n batches of one record.
+func (f *logFixture) add(n int) {
+	f.Helper()
+	for range n {
+		mustAppend(f, f.l, makeBatch(f, batch.Options{}, f.clock.ms(), "v", 1))
+	}
+}
+
+// flush waits until everything is on disk.
+func (f *logFixture) flush() {
+	f.Helper()
+	mustFlush(f, f.l, f.l.LogEnd()-1)
+}
+
+// roll begins a new segment, as an append would.
+func (f *logFixture) roll() {
+	f.Helper()
+	rollNow(f, f.l)
 }
 
 func mustAppend(t testing.TB, l *Log, b []byte) AppendResult {

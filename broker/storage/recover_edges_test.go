@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -13,79 +12,64 @@ import (
 // edgeLog is the disk of a killed process whose log has batches of one record, five of them
 // below its recovery point, and where each begins.
 type edgeLog struct {
-	mem       *vfs.Mem
-	clock     *testClock
+	*logFixture
 	name      string
 	positions []int64
 }
 
 const edgePoint = 5
 
+// everyBatch has an index entry for each batch but the first of a segment.
+func everyBatch() LogConfig {
+	cfg := DefaultLogConfig()
+	cfg.IndexIntervalBytes = 0
+	return cfg
+}
+
 // newEdgeLog makes one with some more batches behind the recovery point; with clean it was closed
 // in order, so that the recovery point is its end.
 func newEdgeLog(t *testing.T, beyond int, clean bool) edgeLog {
 	t.Helper()
-	clock := newTestClock()
-	mem := vfs.NewMem(clock.Now)
-	s := mustOpen(t, testConfig(mem, clock))
-	cfg := DefaultLogConfig()
-	cfg.IndexIntervalBytes = 0
-	l := mustCreate(t, s, cfg)
-	e := edgeLog{clock: clock, name: l.list()[0].path(suffixLog)}
+	e := edgeLog{logFixture: newLogFixture(t, DurabilityFsync, everyBatch())}
+	e.name = e.l.list()[0].path(suffixLog)
 	for i := range edgePoint + beyond {
-		e.positions = append(e.positions, l.SizeBytes())
-		mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms(), fmt.Sprint("v", i), 1))
+		e.positions = append(e.positions, e.l.SizeBytes())
+		e.add(1)
 		if i == edgePoint-1 {
-			if err := errors.Join(l.checkpoint(), s.writeCheckpoints()); err != nil {
-				t.Fatal(err)
-			}
+			e.checkpoint()
 		}
 	}
-	e.positions = append(e.positions, l.SizeBytes())
-	mustFlush(t, l, int64(edgePoint+beyond-1))
+	e.positions = append(e.positions, e.l.SizeBytes())
+	e.flush()
 	if clean {
-		mustClose(t, s)
-		e.mem = mem
-		return e
+		mustClose(t, e.s)
+	} else {
+		e.crash(vfs.CrashProcess)
 	}
-	e.mem = mem.Crash(vfs.CrashProcess, nil)
-	mustClose(t, s)
 	return e
 }
 
-// open starts on what is there; the store is closed when the test ends.
-func (e edgeLog) open(t *testing.T) *Log {
-	t.Helper()
-	s := mustOpen(t, testConfig(e.mem, e.clock))
-	t.Cleanup(func() { mustClose(t, s) })
-	l, ok := s.Log(tp0)
-	if !ok {
-		t.Fatal("the log is gone")
-	}
-	return l
-}
-
-func (e edgeLog) size(t *testing.T) int64 {
-	t.Helper()
-	info, err := e.mem.Stat(e.name)
+func (e edgeLog) size() int64 {
+	e.Helper()
+	info, err := e.disk.Stat(e.name)
 	if err != nil {
-		t.Fatal(err)
+		e.Fatal(err)
 	}
 	return info.Size()
 }
 
-// isOffline checks that a log is offline for damage, and that its file was left as it is.
-func (e edgeLog) isOffline(t *testing.T, size int64) {
-	t.Helper()
-	l := e.open(t)
-	if err := l.Err(); !errors.Is(err, ErrOffline) || !errors.As(err, new(*CorruptionError)) {
-		t.Errorf("the log is not offline for damage: %v, it ends at %d", err, l.LogEnd())
+// isOffline starts and checks that the log is offline for damage, and that its file was left as it is.
+func (e edgeLog) isOffline(size int64) {
+	e.Helper()
+	e.start()
+	if err := e.l.Err(); !errors.Is(err, ErrOffline) || !errors.As(err, new(*CorruptionError)) {
+		e.Errorf("the log is not offline for damage: %v, it ends at %d", err, e.l.LogEnd())
 	}
-	if got := e.size(t); got != size {
-		t.Errorf("the file has %d bytes, it had %d", got, size)
+	if got := e.size(); got != size {
+		e.Errorf("the file has %d bytes, it had %d", got, size)
 	}
-	if got := l.RecoveryPoint(); got < edgePoint {
-		t.Errorf("the recovery point has gone back to %d", got)
+	if got := e.l.RecoveryPoint(); got < edgePoint {
+		e.Errorf("the recovery point has gone back to %d", got)
 	}
 }
 
@@ -93,20 +77,21 @@ func (e edgeLog) isOffline(t *testing.T, size int64) {
 func TestTheLastRecordBelowTheRecoveryPointIsMissed(t *testing.T) {
 	e := newEdgeLog(t, 0, false)
 	at := e.positions[edgePoint-1]
-	truncateFile(t, e.mem, e.name, at)
-	e.isOffline(t, at)
+	truncateFile(t, e.disk, e.name, at)
+	e.isOffline(at)
 
 	e = newEdgeLog(t, 0, false)
-	overwrite(t, e.mem, e.name, e.positions[edgePoint]-1, []byte{0xff})
-	e.isOffline(t, e.positions[edgePoint])
+	overwrite(t, e.disk, e.name, e.positions[edgePoint]-1, []byte{0xff})
+	e.isOffline(e.positions[edgePoint])
 }
 
 // TestTheFirstRecordAtTheRecoveryPointMayBeTorn: it was never promised to be there.
 func TestTheFirstRecordAtTheRecoveryPointMayBeTorn(t *testing.T) {
 	e := newEdgeLog(t, 1, false)
-	overwrite(t, e.mem, e.name, e.positions[edgePoint+1]-1, []byte{0xff})
-	if l := e.open(t); l.Err() != nil || l.LogEnd() != edgePoint || e.size(t) != e.positions[edgePoint] {
-		t.Errorf("%v, the log ends at %d, the file has %d bytes", l.Err(), l.LogEnd(), e.size(t))
+	overwrite(t, e.disk, e.name, e.positions[edgePoint+1]-1, []byte{0xff})
+	e.start()
+	if l := e.l; l.Err() != nil || l.LogEnd() != edgePoint || e.size() != e.positions[edgePoint] {
+		t.Errorf("%v, the log ends at %d, the file has %d bytes", l.Err(), l.LogEnd(), e.size())
 	}
 }
 
@@ -115,16 +100,17 @@ func TestTheFirstRecordAtTheRecoveryPointMayBeTorn(t *testing.T) {
 func TestAGapAtTheRecoveryPointIsDamage(t *testing.T) {
 	e := newEdgeLog(t, 2, false)
 	second := make([]byte, e.positions[edgePoint+2]-e.positions[edgePoint+1])
-	f, err := e.mem.Open(e.name)
+	f, err := e.disk.Open(e.name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.ReadAt(second, e.positions[edgePoint+1]); err != nil {
 		t.Fatal(err)
 	}
-	truncateFile(t, e.mem, e.name, e.positions[edgePoint])
-	overwrite(t, e.mem, e.name, e.positions[edgePoint], second)
-	if l := e.open(t); l.Err() != nil || l.LogEnd() != edgePoint {
+	truncateFile(t, e.disk, e.name, e.positions[edgePoint])
+	overwrite(t, e.disk, e.name, e.positions[edgePoint], second)
+	e.start()
+	if l := e.l; l.Err() != nil || l.LogEnd() != edgePoint {
 		t.Errorf("%v, the log ends at %d", l.Err(), l.LogEnd())
 	}
 }
@@ -132,8 +118,8 @@ func TestAGapAtTheRecoveryPointIsDamage(t *testing.T) {
 // TestNothingIsCutAfterACleanShutdown: nobody was writing, so what lies behind the end is no torn write.
 func TestNothingIsCutAfterACleanShutdown(t *testing.T) {
 	e := newEdgeLog(t, 0, true)
-	overwrite(t, e.mem, e.name, e.positions[edgePoint], []byte("not a batch"))
-	e.isOffline(t, e.positions[edgePoint]+int64(len("not a batch")))
+	overwrite(t, e.disk, e.name, e.positions[edgePoint], []byte("not a batch"))
+	e.isOffline(e.positions[edgePoint] + int64(len("not a batch")))
 }
 
 // TestWhatAStartHasServedSurvivesALossOfPower: the process was killed between a roll and
@@ -179,52 +165,48 @@ func TestWhatAStartHasServedSurvivesALossOfPower(t *testing.T) {
 	}
 }
 
-// TestADamagedBatchHasNoIndexEntry: a checkpoint was interrupted after its indexes, so that they
-// have an entry for a batch beyond the recovery point. When that batch is cut its entry must go, too.
+// cutTail kills a store whose log was checkpointed without the file of the recovery points being
+// written since, damages the last batch, and starts again: the batch is cut, though indexes, snapshot and
+// transaction index have it.
+func (f *logFixture) cutTail(end int64) {
+	f.Helper()
+	if err := f.l.checkpoint(); err != nil {
+		f.Fatal(err)
+	}
+	name, size := f.l.list()[0].path(suffixLog), f.l.SizeBytes()
+	f.crash(vfs.CrashProcess)
+	overwrite(f.T, f.disk, name, size-1, []byte{0xff})
+	f.start()
+	if f.l.Err() != nil || f.l.LogEnd() != end {
+		f.Fatalf("%v, the log ends at %d, want %d", f.l.Err(), f.l.LogEnd(), end)
+	}
+}
+
+// TestADamagedBatchHasNoIndexEntry: the indexes have an entry for a batch that is cut. It must go, too.
 func TestADamagedBatchHasNoIndexEntry(t *testing.T) {
-	clock := newTestClock()
-	mem := vfs.NewMem(clock.Now)
-	s := mustOpen(t, testConfig(mem, clock))
-	cfg := DefaultLogConfig()
-	cfg.IndexIntervalBytes = 0
-	l := mustCreate(t, s, cfg)
-	add := func() {
-		clock.advance(time.Millisecond)
-		mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms(), "v", 1))
+	f := newLogFixture(t, DurabilityFsync, everyBatch())
+	add := func(value string, n int) {
+		f.clock.advance(time.Millisecond)
+		mustAppend(t, f.l, makeBatch(t, batch.Options{}, f.clock.ms(), value, n))
 	}
 	for range edgePoint {
-		add()
+		add("v", 1)
 	}
-	if err := errors.Join(l.checkpoint(), s.writeCheckpoints()); err != nil {
-		t.Fatal(err)
-	}
-	add()
-	if err := l.checkpoint(); err != nil { // the file of the recovery points is not written
-		t.Fatal(err)
-	}
-	seg := l.list()[0]
-	size := l.SizeBytes()
-	killed := mem.Crash(vfs.CrashProcess, nil)
-	mustClose(t, s)
-	overwrite(t, killed, seg.path(suffixLog), size-1, []byte{0xff})
-
-	s = mustOpen(t, testConfig(killed, clock))
-	if l, _ = s.Log(tp0); l.Err() != nil || l.LogEnd() != edgePoint {
-		t.Fatalf("%v, the log ends at %d", l.Err(), l.LogEnd())
-	}
-	mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms()+10, "a longer value", 3))
-	mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms()+20, "v", 1))
-	mustClose(t, s)
+	f.checkpoint()
+	add("v", 1)
+	f.cutTail(edgePoint)
+	add("a longer value", 3)
+	add("v", 1)
+	mustClose(t, f.s)
 	ends := map[int64]int64{}
-	seg = l.list()[0]
-	seg.fs = killed
-	if err := scanPath(killed, seg, func(b batch.Batch, at int64) error {
+	seg := f.l.list()[0]
+	if err := scanPath(f.disk, seg, func(b batch.Batch, at int64) error {
 		ends[b.LastOffset()] = at
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	offsets, err := readIndex(killed, seg)
+	offsets, err := readIndex(f.disk, seg)
 	if err != nil || len(offsets) < edgePoint-1 {
 		t.Fatalf("%d entries for %d batches, %v", len(offsets), len(ends), err)
 	}
@@ -238,71 +220,40 @@ func TestADamagedBatchHasNoIndexEntry(t *testing.T) {
 // TestDamageBeforeALaterSegmentIsNotCut: the segment was forced to disk before the next
 // one was made, so its end is no torn write.
 func TestDamageBeforeALaterSegmentIsNotCut(t *testing.T) {
-	clock := newTestClock()
-	mem := vfs.NewMem(clock.Now)
-	s := mustOpen(t, testConfig(mem, clock))
-	l := mustCreate(t, s, DefaultLogConfig())
-	mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms(), "a", 1))
-	seg, size := l.list()[0], l.SizeBytes()
-	rollNow(t, l)
-	mustAppend(t, l, makeBatch(t, batch.Options{}, clock.ms(), "b", 1))
-	mustFlush(t, l, 1)
-	killed := mem.Crash(vfs.CrashProcess, nil)
-	mustClose(t, s)
-	if err := removeIfThere(killed, "/data/"+fileRecoveryPoints); err != nil { // as if no checkpoint had been
+	f := newLogFixture(t, DurabilityFsync, DefaultLogConfig())
+	f.add(1)
+	seg, size := f.l.list()[0], f.l.SizeBytes()
+	f.roll()
+	f.add(1)
+	f.flush()
+	f.crash(vfs.CrashProcess)
+	if err := removeIfThere(f.disk, "/data/"+fileRecoveryPoints); err != nil { // as if no checkpoint had been
 		t.Fatal(err)
 	}
-	overwrite(t, killed, seg.path(suffixLog), size-1, []byte{0xff})
-	s = mustOpen(t, testConfig(killed, clock))
-	defer mustClose(t, s)
-	if l, _ = s.Log(tp0); !errors.Is(l.Err(), ErrOffline) || !errors.As(l.Err(), new(*CorruptionError)) {
+	overwrite(t, f.disk, seg.path(suffixLog), size-1, []byte{0xff})
+	f.start()
+	if l := f.l; !errors.Is(l.Err(), ErrOffline) || !errors.As(l.Err(), new(*CorruptionError)) {
 		t.Errorf("the log is not offline: %v, it ends at %d", l.Err(), l.LogEnd())
 	}
-}
-
-// cutTail kills a store whose log was checkpointed without the file of the recovery points being
-// written since, damages the last batch, and starts again: the batch is cut, though index, snapshot and
-// transaction index have it.
-func cutTail(t *testing.T, s *Store, mem *vfs.Mem, clock *testClock, l *Log, end int64) (*Store, *Log) {
-	t.Helper()
-	if err := l.checkpoint(); err != nil {
-		t.Fatal(err)
-	}
-	name, size := l.list()[0].path(suffixLog), l.SizeBytes()
-	killed := mem.Crash(vfs.CrashProcess, nil)
-	mustClose(t, s)
-	overwrite(t, killed, name, size-1, []byte{0xff})
-	s = mustOpen(t, testConfig(killed, clock))
-	l, _ = s.Log(tp0)
-	if l.Err() != nil || l.LogEnd() != end {
-		t.Fatalf("%v, the log ends at %d, want %d", l.Err(), l.LogEnd(), end)
-	}
-	return s, l
 }
 
 // TestACutBatchIsNoDuplicate: the snapshot of the producers was written with a batch that is damaged and cut. When its
 // producer sends it again it must be stored, not be taken for one that is there.
 func TestACutBatchIsNoDuplicate(t *testing.T) {
-	clock := newTestClock()
-	mem := vfs.NewMem(clock.Now)
-	s := mustOpen(t, testConfig(mem, clock))
-	l := mustCreate(t, s, DefaultLogConfig())
-	send := func(l *Log, sequence int32) AppendResult {
-		return mustAppend(t, l, makeBatch(t, batch.Options{Producer: &batch.Producer{ID: 7, Sequence: sequence}}, clock.ms(), "v", 1))
+	f := newLogFixture(t, DurabilityFsync, DefaultLogConfig())
+	send := func(sequence int32) AppendResult {
+		return mustAppend(t, f.l, makeBatch(t, batch.Options{Producer: &batch.Producer{ID: 7, Sequence: sequence}}, f.clock.ms(), "v", 1))
 	}
 	for i := range int32(edgePoint) {
-		send(l, i)
+		send(i)
 	}
-	if err := errors.Join(l.checkpoint(), s.writeCheckpoints()); err != nil {
-		t.Fatal(err)
+	f.checkpoint()
+	send(edgePoint)
+	f.cutTail(edgePoint)
+	if res := send(edgePoint); res.Duplicate || res.BaseOffset != edgePoint || f.l.LogEnd() != edgePoint+1 {
+		t.Errorf("sent again: %+v, the log ends at %d", res, f.l.LogEnd())
 	}
-	send(l, edgePoint)
-	s, l = cutTail(t, s, mem, clock, l, edgePoint)
-	defer mustClose(t, s)
-	if res := send(l, edgePoint); res.Duplicate || res.BaseOffset != edgePoint || l.LogEnd() != edgePoint+1 {
-		t.Errorf("sent again: %+v, the log ends at %d", res, l.LogEnd())
-	}
-	if res := send(l, edgePoint-1); !res.Duplicate {
+	if res := send(edgePoint - 1); !res.Duplicate {
 		t.Errorf("one that is there: %+v", res)
 	}
 }
@@ -310,29 +261,15 @@ func TestACutBatchIsNoDuplicate(t *testing.T) {
 // TestACutAbortIsForgotten: the transaction index was written with a marker that is damaged and cut. The transaction is
 // committed then; whoever reads the index later must not hide its records.
 func TestACutAbortIsForgotten(t *testing.T) {
-	clock := newTestClock()
-	mem := vfs.NewMem(clock.Now)
-	s := mustOpen(t, testConfig(mem, clock))
-	l := mustCreate(t, s, DefaultLogConfig())
-	mustVerified(t, l, transactional(t, 1, 0, 0, 1))
-	if err := errors.Join(l.checkpoint(), s.writeCheckpoints()); err != nil {
-		t.Fatal(err)
-	}
-	mustMark(t, l, Marker{ProducerID: 1})
-	s, l = cutTail(t, s, mem, clock, l, 1)
-	mustMark(t, l, Marker{ProducerID: 1, Commit: true})
-	l.mu.Lock()
-	_, err := l.roll()
-	l.mu.Unlock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk := l.store.fs
-	mustClose(t, s)
-	s = mustOpen(t, testConfig(disk, clock))
-	defer mustClose(t, s)
-	l, _ = s.Log(tp0)
-	res, err := l.Read(0, 1000, ReadOptions{Isolation: ReadCommitted})
+	f := newLogFixture(t, DurabilityFsync, DefaultLogConfig())
+	mustVerified(t, f.l, transactional(t, 1, 0, 0, 1))
+	f.checkpoint()
+	mustMark(t, f.l, Marker{ProducerID: 1})
+	f.cutTail(1)
+	mustMark(t, f.l, Marker{ProducerID: 1, Commit: true})
+	f.roll()
+	f.restart()
+	res, err := f.l.Read(0, 1000, ReadOptions{Isolation: ReadCommitted})
 	if err != nil || len(res.Aborted) > 0 || res.NextOffset != 2 {
 		t.Errorf("%+v up to %d, %v", res.Aborted, res.NextOffset, err)
 	}

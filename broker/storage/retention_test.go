@@ -2,6 +2,8 @@ package storage
 
 import (
 	"errors"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,5 +132,87 @@ func TestDeleteRecords(t *testing.T) {
 	defer mustClose(t, s)
 	if l, _ := s.Log(tp0); l.LogStart() != 100 || l.LogEnd() != 100 {
 		t.Fatalf("after restart: %d to %d", l.LogStart(), l.LogEnd())
+	}
+}
+
+// expiring is a log that keeps a second of records.
+func expiring() LogConfig {
+	cfg := DefaultLogConfig()
+	cfg.RetentionMs = 1000
+	return cfg
+}
+
+// expire lets everything that is there expire and be deleted.
+func (f *logFixture) expire() {
+	f.Helper()
+	f.clock.advance(time.Minute)
+	if err := f.s.EnforceRetention(); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// TestADeletionCutsNoTransaction that began with the last record of the segment that has expired.
+func TestADeletionCutsNoTransaction(t *testing.T) {
+	f := newLogFixture(t, DurabilityFsync, expiring())
+	f.add(1)
+	mustVerified(t, f.l, transactional(t, 1, 0, 0, 1)) // 1
+	f.roll()
+	f.add(1)
+	f.roll()
+	f.add(1)
+	wantStable(t, f.l, 4, 1)
+	f.expire()
+	if start := f.l.LogStart(); start != 0 {
+		t.Errorf("the log starts at %d, a transaction is open since 1", start)
+	}
+}
+
+// TestWhatADeletionNeedsIsOnDiskBefore: the log start before the first file is renamed, so that a loss of power leaves no hole, and
+// the producers of what goes.
+func TestWhatADeletionNeedsIsOnDiskBefore(t *testing.T) {
+	f := newLogFixture(t, DurabilityFsync, expiring())
+	send := func(sequence int32) AppendResult {
+		return mustAppend(t, f.l, makeBatch(t, batch.Options{Producer: &batch.Producer{ID: 7, Sequence: sequence}}, f.clock.ms(), "v", 1))
+	}
+	send(0)
+	f.roll()
+	send(1)
+	f.flush()
+	deleted := 0
+	f.watch(func(op vfs.Op) error {
+		if op.Kind == "rename" && strings.HasSuffix(op.Name, suffixDeleted) {
+			deleted++
+			starts, _, err := readOffsets(f.disk.Crash(vfs.CrashDrop, nil), filepath.Join("/data", fileLogStarts))
+			if err != nil || starts[tp0] != 2 {
+				t.Errorf("the log start on disk is %d, %v", starts[tp0], err)
+			}
+		}
+		return nil
+	})
+	f.expire()
+	f.watch(nil)
+	f.crash(vfs.CrashDrop)
+	f.start()
+	if deleted == 0 || f.l.LogStart() != 2 || f.l.LogEnd() != 2 {
+		t.Errorf("%d files were renamed, the log is %d to %d", deleted, f.l.LogStart(), f.l.LogEnd())
+	}
+	if res := send(0); !res.Duplicate || res.BaseOffset != 0 {
+		t.Errorf("a repetition of what was deleted: %+v", res)
+	}
+}
+
+// TestDeletedRecordsWereOnDisk: a log start beyond the end that a loss of power leaves would be damage for a store
+// that is under DurabilityFsync from now on.
+func TestDeletedRecordsWereOnDisk(t *testing.T) {
+	f := newLogFixture(t, DurabilityOS, DefaultLogConfig())
+	f.add(5)
+	if start, err := f.l.DeleteRecords(3); err != nil || start != 3 {
+		t.Fatal(start, err)
+	}
+	f.crash(vfs.CrashDrop)
+	f.durability = DurabilityFsync
+	f.start()
+	if f.l.Err() != nil || f.l.LogStart() != 3 || f.l.LogEnd() < 3 {
+		t.Errorf("%v, the log is %d to %d", f.l.Err(), f.l.LogStart(), f.l.LogEnd())
 	}
 }

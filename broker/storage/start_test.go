@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -47,8 +46,7 @@ func TestAStartAfterAKillTouchesLittle(t *testing.T) {
 	clock := newTestClock()
 	mem := vfs.NewMem(clock.Now)
 	s := mustOpen(t, testConfig(mem, clock))
-	cfg := DefaultLogConfig()
-	cfg.IndexIntervalBytes = 0
+	cfg := everyBatch()
 	var tail int64
 	for i := range logsMany {
 		l, err := s.CreateLog(TopicPartition{"t", int32(i)}, [16]byte{1}, cfg, 0)
@@ -120,16 +118,15 @@ func mustCloseObserved(t *testing.T, s *Store, c *callCounter) {
 // TestIndexesDoNotStayInMemory: of a segment that is written only the index entries
 // since the last checkpoint are in memory, and offsets and times are found everywhere.
 func TestIndexesDoNotStayInMemory(t *testing.T) {
-	clock := newTestClock()
-	mem := vfs.NewMem(clock.Now)
-	s := mustOpen(t, testConfig(mem, clock))
-	cfg := DefaultLogConfig()
-	cfg.IndexIntervalBytes = 0
-	l := mustCreate(t, s, cfg)
+	f := newLogFixture(t, DurabilityFsync, everyBatch())
+	begin := f.clock.ms()
+	add := func(i int) {
+		mustAppend(t, f.l, makeBatch(t, batch.Options{}, begin+int64(i), "v", 1))
+	}
 	check := func(when string, records int) {
 		t.Helper()
 		for offset := range records {
-			res, err := l.Read(int64(offset), 1, ReadOptions{MinOneBatch: true})
+			res, err := f.l.Read(int64(offset), 1, ReadOptions{MinOneBatch: true})
 			if err != nil {
 				t.Fatalf("%s: offset %d: %v", when, offset, err)
 			}
@@ -137,23 +134,23 @@ func TestIndexesDoNotStayInMemory(t *testing.T) {
 				t.Fatalf("%s: offset %d: got %d, %v", when, offset, h.BaseOffset, err)
 			}
 			res.Release()
-			if got, _, _, err := l.OffsetForTimestamp(newTestClock().ms() + int64(offset)); err != nil || offset%50 == 0 && got != int64(offset) {
+			if got, _, _, err := f.l.OffsetForTimestamp(begin + int64(offset)); err != nil || offset%50 == 0 && got != int64(offset) {
 				t.Fatalf("%s: the record of time %d is %d, %v", when, offset, got, err)
 			}
 		}
 	}
 	for i := range 300 {
-		mustAppend(t, l, makeBatch(t, batch.Options{}, newTestClock().ms()+int64(i), "v", 1))
+		add(i)
 		if i%100 == 99 {
-			mustFlush(t, l, int64(i))
-			before := l.list()[0].index.Load()
+			f.flush()
+			before := f.l.list()[0].index.Load()
 			if n := before.offsets.len() + before.times.len(); n < 190 || n > 210 {
 				t.Fatalf("%d entries in memory before the checkpoint", n)
 			}
-			if err := l.checkpoint(); err != nil {
+			if err := f.l.checkpoint(); err != nil {
 				t.Fatal(err)
 			}
-			after := l.list()[0].index.Load()
+			after := f.l.list()[0].index.Load()
 			if n := after.offsets.len() + after.times.len(); n != 0 || after.filedOffsets != i {
 				t.Fatalf("%d entries in memory, %d in the file after %d batches", n, after.filedOffsets, i)
 			}
@@ -161,19 +158,16 @@ func TestIndexesDoNotStayInMemory(t *testing.T) {
 		}
 	}
 	for i := 300; i < 350; i++ {
-		mustAppend(t, l, makeBatch(t, batch.Options{}, newTestClock().ms()+int64(i), "v", 1))
+		add(i)
 	}
-	mustFlush(t, l, 349)
+	f.flush()
 	check("files and memory", 350)
-	disk := mem.Crash(vfs.CrashDrop, nil)
-	mustClose(t, s)
-	s = mustOpen(t, testConfig(disk, clock))
-	defer s.Close()
-	l, _ = s.Log(tp0)
+	f.crash(vfs.CrashDrop)
+	f.start()
 	check("after a crash", 350)
 	// Damage of the index costs time only.
-	overwrite(t, disk, "/data/t-0/00000000000000000000.index", 100, []byte{0, 0, 0, 13, 0, 0, 0, 13})
-	overwrite(t, disk, "/data/t-0/00000000000000000000.timeindex", 120, []byte{0, 0, 0, 13, 0, 0, 0, 13})
+	overwrite(t, f.disk, "/data/t-0/00000000000000000000.index", 100, []byte{0, 0, 0, 13, 0, 0, 0, 13})
+	overwrite(t, f.disk, "/data/t-0/00000000000000000000.timeindex", 120, []byte{0, 0, 0, 13, 0, 0, 0, 13})
 	check("with damaged indexes", 350)
 }
 
@@ -240,31 +234,22 @@ func TestIndexFilesAreSearched(t *testing.T) {
 // TestTheLastTimestampBeforeARollIsNotLost: a checkpoint just before a roll leaves the
 // time index without the entry that the roll adds; after a crash it is there again.
 func TestTheLastTimestampBeforeARollIsNotLost(t *testing.T) {
-	clock := newTestClock()
-	mem := vfs.NewMem(clock.Now)
-	s := mustOpen(t, testConfig(mem, clock))
-	l := mustCreate(t, s, DefaultLogConfig())
-	begin := clock.ms()
-	mustAppend(t, l, makeBatch(t, batch.Options{}, begin, "a", 1))
-	if err := errors.Join(l.checkpoint(), s.writeCheckpoints()); err != nil {
-		t.Fatal(err)
-	}
+	f := newLogFixture(t, DurabilityFsync, DefaultLogConfig())
+	begin := f.clock.ms()
+	f.add(1)
+	f.checkpoint()
 	// Nothing looks for logs to checkpoint after the roll.
-	close(s.stop)
-	s.background.Wait()
-	s.stop = make(chan struct{})
-	rollNow(t, l)
-	disk := mem.Crash(vfs.CrashProcess, nil)
-	mustClose(t, s)
+	f.stopBackground()
+	f.roll()
+	f.crash(vfs.CrashProcess)
 	for _, when := range []string{"after a crash", "after a restart"} {
-		s = mustOpen(t, testConfig(disk, clock))
-		l, _ = s.Log(tp0)
-		if n := len(l.list()); n != 2 {
+		f.start()
+		if n := len(f.l.list()); n != 2 {
 			t.Fatalf("%s: %d segments", when, n)
 		}
-		if offset, at, _, err := l.OffsetForTimestamp(begin); err != nil || offset != 0 || at != begin {
+		if offset, at, _, err := f.l.OffsetForTimestamp(begin); err != nil || offset != 0 || at != begin {
 			t.Errorf("%s: offset %d, timestamp %d, %v", when, offset, at, err)
 		}
-		mustClose(t, s)
+		mustClose(t, f.s)
 	}
 }

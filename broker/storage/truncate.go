@@ -10,7 +10,7 @@ import (
 )
 
 // TruncateTo cuts the log so that it ends at offset, or before it where offset
-// lies within a batch (but never before the log start), and returns the new log end. It is for a follower whose log has diverged from its
+// lies within a batch or in a gap (but never before the log start), and returns the new log end. It is for a follower whose log has diverged from its
 // leader's (KIP-101); the result is durable on return. An offset at or beyond the log end
 // only trims the leader epochs (KAFKA-10706). One before the log start is ErrOffsetOutOfRange.
 func (l *Log) TruncateTo(offset int64) (int64, error) {
@@ -28,7 +28,10 @@ func (l *Log) TruncateTo(offset int64) (int64, error) {
 	}
 	if offset >= l.end.Load() {
 		l.epochs.truncateEnd(offset)
-		return l.end.Load(), l.writeEpochs()
+		if !l.epochs.dirty.Load() {
+			return l.end.Load(), nil
+		}
+		return l.end.Load(), errors.Join(l.writeEpochs(), l.store.fs.SyncDir(l.dir))
 	}
 	end, err := l.truncateLocked(offset)
 	if err != nil {
@@ -87,15 +90,16 @@ func (l *Log) truncateLocked(offset int64) (int64, error) {
 	return end, l.store.fs.SyncDir(l.dir)
 }
 
-// cutPoint finds the first batch that reaches offset: its position, and its
-// base offset, which becomes the log end.
+// cutPoint finds the position of the first batch that reaches offset, and where the batch before it ends, which
+// becomes the log end: in a gap before it there is nothing that a start could find.
 func (l *Log) cutPoint(seg *segment, offset int64) (position, end int64, err error) {
-	position, end = seg.size.Load(), offset
-	err = l.scanSegment(seg, offset, func(b batch.Batch, at int64) error {
+	position, end = seg.size.Load(), seg.base
+	err = l.scanSegment(seg, max(offset-1, seg.base), func(b batch.Batch, at int64) error {
 		if b.LastOffset() < offset {
+			end = b.LastOffset() + 1
 			return nil
 		}
-		position, end = at, min(b.BaseOffset, offset)
+		position = at
 		return errFound
 	})
 	return position, end, err
@@ -125,7 +129,8 @@ func (l *Log) restartAt(list []*segment, offset int64) error {
 }
 
 // dropAfter removes the segments after i and opens segment i again, cut at
-// position, where offset end would be.
+// position, where offset end would be. Its index files go, so that whoever looks at
+// the files finds no entry for what was cut; the next checkpoint writes them anew.
 func (l *Log) dropAfter(list []*segment, i int, position, end int64) error {
 	old := list[i]
 	aborted, err := l.abortedTxnsOf(old)
