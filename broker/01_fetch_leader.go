@@ -14,47 +14,50 @@ import (
 // came to another broker, or with an epoch that is over (KIP-951).
 const leaderToldVersion = 16
 
-// tellsLeader says whether the client is told who leads the part's partition.
-func (t *fetchTask) tellsLeader(p *fetchPart) bool {
-	return t.version >= leaderToldVersion &&
-		(errors.Is(p.err, kerr.NotLeaderForPartition) || errors.Is(p.err, kerr.FencedLeaderEpoch))
-}
+// toldLeader is what a part says of its partition's leader; -1 where that is not known.
+type toldLeader struct{ id, epoch int32 }
 
-// leaderOf returns who leads a partition, and its epoch; -1 where that is not known.
-func (t *fetchTask) leaderOf(topic *fetchTopic, partition int32) (leader, epoch int32) {
+// leaderToTell returns who leads the part's partition, and whether the client is told.
+func (t *fetchTask) leaderToTell(topic *fetchTopic, p *fetchPart) (leader toldLeader, told bool) {
+	if t.version < leaderToldVersion || !errors.Is(p.err, kerr.NotLeaderForPartition) && !errors.Is(p.err, kerr.FencedLeaderEpoch) {
+		return toldLeader{}, false
+	}
 	state := t.topicOf(&sessionKey{id: topic.id, name: topic.name})
 	if state == nil {
-		return -1, -1
+		return toldLeader{-1, -1}, true
 	}
 	known := t.node.meta.Image().Topic(state.name)
-	if known == nil || int(partition) >= len(known.Partitions) {
-		return -1, -1
+	if known == nil || int(p.partition) >= len(known.Partitions) {
+		return toldLeader{-1, -1}, true
 	}
-	return known.Partitions[partition].Leader, known.Partitions[partition].LeaderEpoch
+	at := known.Partitions[p.partition]
+	return toldLeader{at.Leader, at.LeaderEpoch}, true
 }
 
 // appendPartTags adds the tagged fields of a part: where its log and the client's differ, or
-// who leads it.
-func (t *fetchTask) appendPartTags(b []byte, topic *fetchTopic, p *fetchPart, flexible bool) []byte {
+// who leads it. It returns the leaders that the answer has named with that one.
+func (t *fetchTask) appendPartTags(b []byte, topic *fetchTopic, p *fetchPart, leaders []int32, flexible bool) (tags []byte, named []int32) {
+	leader, told := t.leaderToTell(topic, p)
+	if told {
+		leaders = append(leaders, leader.id)
+	}
 	switch {
 	case flexible && p.divergingEnd >= 0:
 		b = append(b, 1, 0, 13) // one tagged field, number 0, of 13 bytes
 		b = binary.BigEndian.AppendUint32(b, uint32(p.divergingEpoch))
 		b = binary.BigEndian.AppendUint64(b, uint64(p.divergingEnd))
-	case t.tellsLeader(p):
-		leader, epoch := t.leaderOf(topic, p.partition)
+	case told:
 		b = append(b, 1, 1, 9) // one tagged field, number 1, of 9 bytes
-		b = binary.BigEndian.AppendUint32(b, uint32(leader))
-		b = binary.BigEndian.AppendUint32(b, uint32(epoch))
+		b = binary.BigEndian.AppendUint32(b, uint32(leader.id))
+		b = binary.BigEndian.AppendUint32(b, uint32(leader.epoch))
 	}
-	return wire.AppendTags(b, flexible)
+	return wire.AppendTags(b, flexible), leaders
 }
 
-// appendEndpoints adds the tagged field of where the leaders are that the parts name. Followers,
+// appendEndpoints adds the tagged field of where the leaders are that the parts have named. Followers,
 // which know the brokers, are not told.
-func (t *fetchTask) appendEndpoints(b []byte, topics []fetchTopic, flexible bool) []byte {
-	leaders := t.leadersTold(topics)
-	if len(leaders) == 0 {
+func (t *fetchTask) appendEndpoints(b []byte, leaders []int32, flexible bool) []byte {
+	if len(leaders) == 0 || t.replica >= 0 {
 		return wire.AppendTags(b, flexible)
 	}
 	var nodes []byte
@@ -75,23 +78,4 @@ func (t *fetchTask) appendEndpoints(b []byte, topics []fetchTopic, flexible bool
 	b = append(b, 1, 0) // one tagged field, number 0
 	b = binary.AppendUvarint(b, uint64(len(field)))
 	return append(b, field...)
-}
-
-// leadersTold are the leaders that the answer to a consumer names.
-func (t *fetchTask) leadersTold(topics []fetchTopic) []int32 {
-	if t.replica >= 0 {
-		return nil
-	}
-	var leaders []int32
-	next := 0
-	for i := range topics {
-		for j := range t.parts[next : next+topics[i].parts] {
-			if p := &t.parts[next+j]; t.tellsLeader(p) {
-				leader, _ := t.leaderOf(&topics[i], p.partition)
-				leaders = append(leaders, leader)
-			}
-		}
-		next += topics[i].parts
-	}
-	return leaders
 }

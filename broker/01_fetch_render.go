@@ -232,6 +232,7 @@ func (t *fetchTask) encode(w *wire.ResponseWriter, session int32) {
 		}
 		return wire.AppendArrayLen(b, len(topics), flexible)
 	})
+	var leaders []int32 // that parts have named
 	next := 0
 	for i := range topics {
 		topic := &topics[i]
@@ -244,12 +245,17 @@ func (t *fetchTask) encode(w *wire.ResponseWriter, session int32) {
 			return wire.AppendArrayLen(b, topic.parts, flexible)
 		})
 		for j := range t.parts[next : next+topic.parts] {
-			t.encodePart(w, topic, &t.parts[next+j], flexible)
+			p := &t.parts[next+j]
+			t.encodePart(w, p, flexible)
+			w.Append(func(b []byte) []byte {
+				b, leaders = t.appendPartTags(b, topic, p, leaders, flexible)
+				return b
+			})
 		}
 		next += topic.parts
 		w.Append(func(b []byte) []byte { return wire.AppendTags(b, flexible) })
 	}
-	w.Append(func(b []byte) []byte { return t.appendEndpoints(b, topics, flexible) })
+	w.Append(func(b []byte) []byte { return t.appendEndpoints(b, leaders, flexible) })
 }
 
 // appendAborted adds the transactions whose records a reader of committed
@@ -283,7 +289,8 @@ func (p *fetchPart) offsets() (highWatermark, stable, start int64) {
 	return -1, -1, -1
 }
 
-func (t *fetchTask) encodePart(w *wire.ResponseWriter, topic *fetchTopic, p *fetchPart, flexible bool) {
+// encodePart writes a part up to its tagged fields.
+func (t *fetchTask) encodePart(w *wire.ResponseWriter, p *fetchPart, flexible bool) {
 	v := t.version
 	highWatermark, stable, start := p.offsets()
 	code := codeOf(p.err)
@@ -308,5 +315,4 @@ func (t *fetchTask) encodePart(w *wire.ResponseWriter, topic *fetchTopic, p *fet
 	case p.hasResult:
 		w.AppendData(p.result.Data)
 	}
-	w.Append(func(b []byte) []byte { return t.appendPartTags(b, topic, p, flexible) })
 }
