@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,10 +16,11 @@ import (
 )
 
 // brokerCold lets a consumer that is far behind read what is no longer in memory,
-// beside a producer that waits for each of its records.
+// beside a producer of a fixed rate.
 func brokerCold(t testing.TB, targets []target) []*table {
+	const besidePerSecond = 500
 	c := loadCase{recordBytes: 1024, partitions: 6, producers: 1, consumers: 1, codec: kgo.NoCompression(), bytes: 768 * mib * scale(t) / 100, passes: 1}
-	tab := newTable("A consumer far behind, beside a producer", fmt.Sprintf("%d MiB are dropped from the page cache (POSIX_FADV_DONTNEED), then read, while a producer sends records of 1 KiB one by one, acks=all.", c.bytes/mib),
+	tab := newTable("A consumer far behind, beside a producer", fmt.Sprintf("%d MiB are dropped from the page cache (POSIX_FADV_DONTNEED), then read, while a producer sends %d records of 1 KiB a second, acks=all, no linger.", c.bytes/mib, besidePerSecond),
 		names(targets)...).wants(goal{ratioMin: 1}, "cold read, MiB/s").wants(goal{ratioMax: 0.5}, "server CPU s/GiB").wants(goal{ratioMax: 1}, "produce p99, ms")
 	for round := range runs(t) {
 		for _, s := range targets {
@@ -31,7 +31,7 @@ func brokerCold(t testing.TB, targets []target) []*table {
 			g.produce(topic, c)
 			dropCache(t, s.dir, topic)
 			before := used(t, s.pid()).cpuSeconds
-			stop := g.produceOneByOne(topic + "-beside")
+			stop := g.produceBeside(topic+"-beside", besidePerSecond)
 			took := g.consume(topic, c)
 			cpu := used(t, s.pid()).cpuSeconds - before
 			acks := stop()
@@ -56,27 +56,42 @@ func relabel(tab *table) {
 	}
 }
 
-// produceOneByOne sends records until stop is called, which returns how long their
+// produceBeside sends records at a fixed rate until stop is called, which returns how long their
 // acknowledgements took, in order of size.
-func (g generator) produceOneByOne(topic string) (stop func() []time.Duration) {
+func (g generator) produceBeside(topic string, perSecond int) (stop func() []time.Duration) {
 	client := g.client(kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(0))
-	var ended atomic.Bool
+	ended := make(chan struct{})
+	var mu sync.Mutex
 	var all []time.Duration
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		value := logLike(1024)
-		for first := true; first || !ended.Load(); first = false {
+		tick := time.NewTicker(time.Second / time.Duration(perSecond))
+		defer tick.Stop()
+		for {
 			began := time.Now()
-			if err := client.ProduceSync(g.t.Context(), &kgo.Record{Value: value}).FirstErr(); err != nil {
-				g.t.Error(err)
+			client.Produce(g.t.Context(), &kgo.Record{Value: value}, func(_ *kgo.Record, err error) {
+				took := time.Since(began)
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, took)
+				if err != nil {
+					g.t.Error(err)
+				}
+			})
+			select {
+			case <-tick.C:
+			case <-ended:
 				return
 			}
-			all = append(all, time.Since(began))
 		}
 	})
 	return func() []time.Duration {
-		ended.Store(true)
+		close(ended)
 		wg.Wait()
+		if err := client.Flush(g.t.Context()); err != nil {
+			g.t.Error(err)
+		}
 		client.Close()
 		slices.Sort(all)
 		return all
