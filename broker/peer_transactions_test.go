@@ -149,6 +149,9 @@ func txnSteps(t *testing.T) []txnStep {
 			return &kmsg.TxnOffsetCommitRequest{TransactionalID: id, Group: group, ProducerID: s.producerID, ProducerEpoch: s.epoch, Generation: generation, Topics: []kmsg.TxnOffsetCommitRequestTopic{{Topic: topic, Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Offset: 5, LeaderEpoch: -1}}}}}
 		}
 	}
+	commitOldOffset := func(s *txnSide) kmsg.Request {
+		return commitOffset("x", "g", -1, "t")(&txnSide{producerID: s.producerID, epoch: s.epoch - 1})
+	}
 	fixed := func(req kmsg.Request) func(*txnSide) kmsg.Request { return func(*txnSide) kmsg.Request { return req } }
 	offsets := func(stable bool) func(*txnSide) kmsg.Request {
 		return fixed(&kmsg.OffsetFetchRequest{RequireStable: stable, Groups: []kmsg.OffsetFetchRequestGroup{{Group: "g", MemberEpoch: -1, Topics: []kmsg.OffsetFetchRequestGroupTopic{{Topic: "t", Partitions: []int32{0}}}}}})
@@ -220,6 +223,8 @@ func txnSteps(t *testing.T) []txnStep {
 		{"commit again, version 2", 5, end("x", -1, true)},
 		{"abort instead, version 2", 5, end("x", -1, false)},
 		{"write under the old epoch", 12, write("x", -1, 2, 1)},
+		{"offsets under the old epoch", 5, commitOldOffset},
+		{"offsets under the old epoch, v3", 3, commitOldOffset},
 		{"the next transaction", 12, write("x", 0, 0, 1)},
 		{"init while it is open", 5, initStep(60_000, "x", false)},
 		{"go on", 5, initStep(60_000, "x", true)},

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func txnClient(t *testing.T, n *testNode, opts ...kgo.Opt) *kgo.Client {
@@ -80,5 +82,37 @@ func TestTransactionsOfFranzGo(t *testing.T) {
 	}
 	if got := readCommitted(t, n, "orders", 3); len(got) != want {
 		t.Errorf("%d committed records are read, %d were committed", len(got), want)
+	}
+}
+
+// TestOffsetsOfAFencedProducerAreRefusedForGood: a producer whose transaction with offsets was
+// aborted by its successor is told so when it commits more of them, where it would look for
+// the coordinator for ever if it were sent to another.
+func TestOffsetsOfAFencedProducerAreRefusedForGood(t *testing.T) {
+	n := startNode(t, t.TempDir(), testConfig())
+	createTopic(t, n, "t", 1, nil)
+	id, epoch, err := txnClient(t, n, kgo.TransactionalID("x")).ProducerID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, n)
+	commit := func(version int16) int16 {
+		t.Helper()
+		req := kmsg.NewPtrTxnOffsetCommitRequest()
+		req.TransactionalID, req.Group, req.ProducerID, req.ProducerEpoch, req.Generation = "x", "g", id, epoch, -1
+		req.Topics = []kmsg.TxnOffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Offset: 1, LeaderEpoch: -1}}}}
+		return request[*kmsg.TxnOffsetCommitResponse](t, c, version, req).Topics[0].Partitions[0].ErrorCode
+	}
+	if code := commit(5); code != 0 {
+		t.Fatal(kerr.ErrorForCode(code))
+	}
+	// The successor has its producer id when the transaction is aborted.
+	if _, _, err := txnClient(t, n, kgo.TransactionalID("x")).ProducerID(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for version := range int16(6) {
+		if code := commit(version); code != kerr.InvalidProducerEpoch.Code {
+			t.Errorf("version %d: %v", version, kerr.ErrorForCode(code))
+		}
 	}
 }

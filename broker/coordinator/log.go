@@ -58,5 +58,8 @@ func ErrorCode(err error) int16 {
 	if errors.Is(err, storage.ErrNoSpace) {
 		return kerr.CoordinatorNotAvailable.Code
 	}
+	if errors.Is(err, storage.ErrInvalidProducerEpoch) {
+		return kerr.InvalidProducerEpoch.Code // of a transaction's offsets: no other coordinator would take them
+	}
 	return kerr.NotCoordinator.Code
 }
