@@ -139,6 +139,61 @@ security.inter.broker.protocol=SASL_SSL
 	}
 }
 
+// TestUsersOfAJAASEntry: names and values stand as Java's StreamTokenizer reads them, and a
+// value that looks like an option is none.
+func TestUsersOfAJAASEntry(t *testing.T) {
+	const head = "listeners=SASL_PLAINTEXT://:9092\nsasl.enabled.mechanisms=PLAIN\nplain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
+	for name, c := range map[string]struct {
+		options string
+		want    []configs.User
+	}{
+		"the broker's own name":   {`username="kafka_user_admin" password="user_x=1" user_admin="x";`, []configs.User{{Name: "admin", Password: "x"}}},
+		"single quotes":           {`user_a='it\\'s "so"';`, []configs.User{{Name: "a", Password: `it's "so"`}}},
+		"words":                   {`user_a=b-1 user_c.d=e;`, []configs.User{{Name: "a", Password: "b-1"}, {Name: "c.d", Password: "e"}}},
+		"blanks":                  {`user_a \t=\n "b" ; user_c="d";`, []configs.User{{Name: "a", Password: "b"}}},
+		"quoted names":            {`"user_a b"="c";`, []configs.User{{Name: "a b", Password: "c"}}},
+		"escapes":                 {`user_a="\\t\\101\\0\\q";`, []configs.User{{Name: "a", Password: "\tA\x00q"}}},
+		"twice":                   {`user_a="1" user_b="2" user_a="3";`, []configs.User{{Name: "b", Password: "2"}, {Name: "a", Password: "3"}}},
+		"nobody, who logs in":     {`username="a" password="b";`, nil},
+		"no semicolon at the end": {`user_a="b"`, []configs.User{{Name: "a", Password: "b"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _, err := read(t, head+c.options)
+			if err != nil || len(b.Listeners) != 1 || !slices.Equal(b.Listeners[0].SASL.Users, c.want) {
+				t.Errorf("%+v, %v, want the users %v", b.Listeners, err, c.want)
+			}
+		})
+	}
+	for name, options := range map[string]string{
+		"no end": `user_a="b`, "no value": `user_a=;`, "no name": `user_a="b" ="c";`, "no equals sign": `user_a="b" user_c "d";`, "a name at the end": `user_a="b" user_c`,
+	} {
+		if _, _, err := read(t, head+options); err == nil || !strings.Contains(err.Error(), ":3:1: plain.sasl.jaas.config") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestListenerNamesInAnyCase: Kafka takes names and protocols in any case, with blanks around them.
+func TestListenerNamesInAnyCase(t *testing.T) {
+	b, _, err := read(t, `listeners=Clients://127.0.0.1:1, internal://127.0.0.1:2,controller://127.0.0.1:3
+advertised.listeners = CLIENTS://a:1 , internal://b:2
+listener.security.protocol.map = clients : plaintext , Internal:SASL_plaintext, CONTROLLER:PLAINTEXT
+listener.name.internal.sasl.enabled.mechanisms=SCRAM-SHA-512
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=Internal
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range b.Listeners {
+		got = append(got, l.Name+" "+l.Advertised)
+	}
+	if !slices.Equal(got, []string{"CLIENTS a:1", "INTERNAL b:2"}) || b.InterBrokerListener != "INTERNAL" || !b.Listeners[1].SASL.Enabled() {
+		t.Errorf("%q, own %s, %+v", got, b.InterBrokerListener, b.Listeners)
+	}
+}
+
 func TestContradictionsNameTheirLines(t *testing.T) {
 	for name, c := range map[string]struct{ content, want string }{
 		"two ids":              {"node.id=1\nbroker.id=2", "server.properties:2:1: broker.id is 2, but node.id in line 1 is 1"},

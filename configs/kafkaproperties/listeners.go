@@ -17,6 +17,7 @@ func (r *reader) endpoints(e Entry) []endpoint {
 	var out []endpoint
 	for _, word := range splitNonEmpty(e.Value, ",") {
 		name, address, ok := strings.Cut(word, "://")
+		name = listenerName(name)
 		host, port, err := net.SplitHostPort(address)
 		if !ok || err != nil || name == "" || port == "" {
 			r.fail(e.Line, "%s: %q is not of the form NAME://host:port", e.Key, word)
@@ -31,6 +32,9 @@ func (r *reader) endpoints(e Entry) []endpoint {
 	return out
 }
 
+// listenerName makes names equal that Kafka takes for the same: in any case, with blanks.
+func listenerName(s string) string { return strings.ToUpper(strings.TrimSpace(s)) }
+
 // listeners makes the broker's listeners; those of controllers are left out,
 // because a single node asks nobody.
 func (r *reader) listeners() {
@@ -39,7 +43,7 @@ func (r *reader) listeners() {
 		e = Entry{Key: "listeners", Value: "PLAINTEXT://:9092"} // Kafka's default
 	}
 	protocols := r.protocols()
-	controllers := splitNonEmpty(r.value("controller.listener.names"), ",")
+	controllers := splitNonEmpty(listenerName(r.value("controller.listener.names")), ",")
 	advertised := map[string]string{}
 	a, hasAdvertised := r.get("advertised.listeners")
 	for _, p := range r.endpoints(a) {
@@ -77,7 +81,7 @@ func (r *reader) listeners() {
 // interBroker finds the listener that the node's own parts connect to.
 func (r *reader) interBroker(protocols map[string]string) {
 	e, ok := r.get("inter.broker.listener.name")
-	wanted := strings.TrimSpace(e.Value)
+	wanted := listenerName(e.Value)
 	if p, byProtocol := r.get("security.inter.broker.protocol"); byProtocol {
 		if ok {
 			r.fail(p.Line, "security.inter.broker.protocol and inter.broker.listener.name (line %d) exclude each other", e.Line)
@@ -85,7 +89,7 @@ func (r *reader) interBroker(protocols map[string]string) {
 		}
 		e, wanted = p, ""
 		for _, l := range r.broker.Listeners {
-			if protocols[l.Name] == strings.TrimSpace(p.Value) {
+			if protocols[l.Name] == listenerName(p.Value) {
 				wanted = l.Name
 				break
 			}
@@ -112,6 +116,7 @@ func (r *reader) protocols() map[string]string {
 	}
 	for _, word := range splitNonEmpty(e.Value, ",") {
 		name, protocol, ok := strings.Cut(word, ":")
+		name, protocol = listenerName(name), listenerName(protocol)
 		if !ok || !slices.Contains(names, protocol) {
 			r.fail(e.Line, "listener.security.protocol.map: %q is not of the form NAME:PROTOCOL with one of %s", word, strings.Join(names, ", "))
 			continue
@@ -212,44 +217,22 @@ func (r *reader) sasl(l *configs.Listener) {
 	}
 }
 
-// jaasUsers reads the options user_NAME="password" of PlainLoginModule.
+// jaasUsers reads the options user_NAME="password" of PlainLoginModule. Of a user who is
+// there several times the last one counts, as in Java.
 func (r *reader) jaasUsers(e Entry) []configs.User {
+	options, ok := JAASOptions(e.Value)
+	if !ok {
+		r.fail(e.Line, "%s: write user_NAME=\"password\"", e.Key)
+		return nil
+	}
 	var users []configs.User
-	rest := e.Value
-	for {
-		_, after, ok := strings.Cut(rest, "user_")
+	for _, o := range options {
+		name, ok := strings.CutPrefix(o.Name, "user_")
 		if !ok {
-			return users
+			continue
 		}
-		name, after, ok := strings.Cut(after, "=")
-		password, after, ok2 := cutQuoted(after)
-		if !ok || !ok2 {
-			r.fail(e.Line, "%s: write user_NAME=\"password\"", e.Key)
-			return users
-		}
-		users = append(users, configs.User{Name: strings.TrimSpace(name), Password: password})
-		rest = after
+		users = slices.DeleteFunc(users, func(u configs.User) bool { return u.Name == name })
+		users = append(users, configs.User{Name: name, Password: o.Value})
 	}
-}
-
-// cutQuoted returns what stands in double quotes at the beginning, where a
-// backslash takes the meaning from the next character, and what follows.
-func cutQuoted(s string) (value, after string, ok bool) {
-	s = strings.TrimLeft(s, " ")
-	if s == "" || s[0] != '"' {
-		return "", "", false
-	}
-	var out strings.Builder
-	for i := 1; i < len(s); i++ {
-		switch {
-		case s[i] == '"':
-			return out.String(), s[i+1:], true
-		case s[i] == '\\' && i+1 < len(s):
-			i++
-			fallthrough
-		default:
-			out.WriteByte(s[i])
-		}
-	}
-	return "", "", false
+	return users
 }

@@ -1,43 +1,30 @@
 package client
 
 import (
-	"bufio"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/millrace/millrace/configs"
+	"github.com/millrace/millrace/configs/kafkaproperties"
 )
 
 // commandConfig is a file as Apache Kafka's tools take it with --command-config: how a
 // client reaches a cluster. Stores of keys are PEM files.
 type commandConfig map[string]string
 
-// readCommandConfig reads a properties file; lines may go on after a backslash.
+// readCommandConfig reads a properties file, with Java's escapes and lines that go on.
 func readCommandConfig(name string) (commandConfig, error) {
-	f, err := os.Open(name)
+	f, err := kafkaproperties.Load(name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
 	c := commandConfig{}
-	s := bufio.NewScanner(f)
-	for s.Scan() {
-		line := strings.TrimSpace(s.Text())
-		for strings.HasSuffix(line, `\`) && s.Scan() {
-			line = strings.TrimSuffix(line, `\`) + strings.TrimSpace(s.Text())
-		}
-		if line == "" || line[0] == '#' || line[0] == '!' {
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return nil, usagef("%s: %q is not of the form key=value", name, line)
-		}
-		c[strings.TrimSpace(key)] = strings.TrimSpace(value)
+	known := len(f.Entries) == 0
+	for _, e := range f.Entries {
+		c[e.Key] = strings.TrimSpace(e.Value)
+		known = known || strings.Contains(e.Key, ".")
 	}
-	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+	if !known { // any text is a properties file
+		return nil, usagef("%s does not look like a properties file of Kafka's clients, with lines as security.protocol=SASL_SSL", name)
 	}
 	return c, nil
 }
@@ -45,9 +32,12 @@ func readCommandConfig(name string) (commandConfig, error) {
 // apply changes how a cluster is reached as the file says. What it says of other things,
 // as timeouts, is left alone.
 func (c commandConfig) apply(k *configs.Kafka) error {
-	protocol := strings.ToUpper(c["security.protocol"])
+	protocol := "PLAINTEXT"
+	if p, ok := c["security.protocol"]; ok {
+		protocol = strings.ToUpper(p)
+	}
 	switch protocol {
-	case "", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL":
+	case "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL":
 	default:
 		return usagef("security.protocol=%s does not exist: write PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", protocol)
 	}
@@ -86,46 +76,18 @@ func (c commandConfig) sasl(k *configs.Kafka) error {
 	default:
 		return usagef("sasl.mechanism=%s is not supported: write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", c["sasl.mechanism"])
 	}
-	user, hasUser := jaasOption(c["sasl.jaas.config"], "username")
-	password, hasPassword := jaasOption(c["sasl.jaas.config"], "password")
-	if !hasUser || !hasPassword {
-		return usagef(`sasl.jaas.config has no username="…" and password="…"`)
+	options, ok := kafkaproperties.JAASOptions(c["sasl.jaas.config"])
+	k.SASL = configs.SASL{Mechanism: mechanism}
+	for _, o := range options {
+		switch o.Name {
+		case "username":
+			k.SASL.Username = o.Value
+		case "password":
+			k.SASL.Password = o.Value
+		}
 	}
-	k.SASL = configs.SASL{Mechanism: mechanism, Username: user, Password: password}
+	if !ok || k.SASL.Username == "" || k.SASL.Password == "" {
+		return usagef(`sasl.jaas.config has no username="…" and password="…"; a quote in a password is written \\"`)
+	}
 	return nil
-}
-
-// jaasOption reads one option of a JAAS entry: name="value", where a backslash takes the
-// next character as it is.
-func jaasOption(entry, name string) (string, bool) {
-	for rest := entry; rest != ""; {
-		i := strings.Index(rest, name+"=")
-		if i < 0 {
-			return "", false
-		}
-		starts := i == 0 || strings.ContainsRune(" \t;", rune(rest[i-1]))
-		rest = rest[i+len(name)+1:]
-		if !starts || rest == "" {
-			continue
-		}
-		quote := rest[0]
-		if quote != '"' && quote != '\'' {
-			value, _, _ := strings.Cut(rest, " ")
-			return strings.TrimSuffix(value, ";"), true
-		}
-		var value strings.Builder
-		for j := 1; j < len(rest); j++ {
-			switch {
-			case rest[j] == '\\' && j+1 < len(rest):
-				j++
-				value.WriteByte(rest[j])
-			case rest[j] == quote:
-				return value.String(), true
-			default:
-				value.WriteByte(rest[j])
-			}
-		}
-		return "", false
-	}
-	return "", false
 }

@@ -18,7 +18,7 @@ func TestCommandConfigSaysHowAClusterIsReached(t *testing.T) {
 		"nothing": {"# a comment\n\nrequest.timeout.ms=1000\n", configs.Kafka{}, ""},
 		"tls":     {"security.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.location=/ca.pem\n", configs.Kafka{TLS: configs.TLS{Enabled: true, CAFile: "/ca.pem"}}, ""},
 		"scram": {
-			"security.protocol = SASL_PLAINTEXT\nsasl.mechanism = SCRAM-SHA-256\nsasl.jaas.config = org.apache.kafka.common.security.scram.ScramLoginModule required \\\n  username=\"app\" \\\n  password=\"it's \\\"so\\\"; x\";\n",
+			"security.protocol = SASL_PLAINTEXT\nsasl.mechanism = SCRAM-SHA-256\nsasl.jaas.config = org.apache.kafka.common.security.scram.ScramLoginModule required \\\n  username=\"app\" \\\n  password=\"it's \\\\\"so\\\\\"; x\";\n",
 			configs.Kafka{SASL: configs.SASL{Mechanism: "scram-sha-256", Username: "app", Password: `it's "so"; x`}},
 			"",
 		},
@@ -27,13 +27,21 @@ func TestCommandConfigSaysHowAClusterIsReached(t *testing.T) {
 			configs.Kafka{TLS: configs.TLS{Enabled: true}, SASL: configs.SASL{Mechanism: "plain", Username: "a", Password: "b"}},
 			"",
 		},
-		"java's keystore":  {"security.protocol=SSL\nssl.keystore.location=/k.jks\n", configs.Kafka{}, "must be PEM"},
-		"kerberos":         {"security.protocol=SASL_SSL\nsasl.mechanism=GSSAPI\n", configs.Kafka{}, "GSSAPI is not supported"},
-		"no mechanism":     {"security.protocol=SASL_SSL\n", configs.Kafka{}, "sasl.mechanism is missing"},
-		"no user":          {"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.jaas.config=M required myusername=\"x\" password=\"y\";", configs.Kafka{}, "sasl.jaas.config"},
-		"unknown protocol": {"security.protocol=TLS\n", configs.Kafka{}, "does not exist"},
-		"no value":         {"security.protocol\n", configs.Kafka{}, "key=value"},
-		"key's password":   {"security.protocol=SSL\nssl.key.password=x\n", configs.Kafka{}, "ssl.key.password"},
+		"Java's escapes": {
+			"security.protocol : SASL_PLAINTEXT\nsasl.mechanism PLAIN\nsasl.jaas.config=M required username = \"\\u0061\" user=x \\\n\tpassword=\"\\\\\\\\\" ;",
+			configs.Kafka{SASL: configs.SASL{Mechanism: "plain", Username: "a", Password: `\`}},
+			"",
+		},
+		"a quote without end": {"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.jaas.config=M required username=\"x\" password=\"y;", configs.Kafka{}, "sasl.jaas.config"},
+		"a broken escape":     {"security.protocol=\\u00\n", configs.Kafka{}, "hexadecimal"},
+		"java's keystore":     {"security.protocol=SSL\nssl.keystore.location=/k.jks\n", configs.Kafka{}, "must be PEM"},
+		"kerberos":            {"security.protocol=SASL_SSL\nsasl.mechanism=GSSAPI\n", configs.Kafka{}, "GSSAPI is not supported"},
+		"no mechanism":        {"security.protocol=SASL_SSL\n", configs.Kafka{}, "sasl.mechanism is missing"},
+		"no user":             {"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.jaas.config=M required myusername=\"x\" password=\"y\";", configs.Kafka{}, "sasl.jaas.config"},
+		"unknown protocol":    {"security.protocol=TLS\n", configs.Kafka{}, "does not exist"},
+		"no value":            {"security.protocol\n", configs.Kafka{}, "does not exist"},
+		"another file":        {"first line\nsecond\n", configs.Kafka{}, "does not look like"},
+		"key's password":      {"security.protocol=SSL\nssl.key.password=x\n", configs.Kafka{}, "ssl.key.password"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "client.properties")
