@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -24,5 +25,13 @@ func TestConfigOf(t *testing.T) {
 	want.GroupMembersMax, want.GroupsMax, want.OffsetMetadataBytesMax, want.OffsetsRetentionMs = 7, 8, 9, 3_600_000
 	if got := ConfigOf(b); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestTimesBeyondTheProtocol: a limit of 30 days is no limit, and not the default of 30 minutes.
+func TestTimesBeyondTheProtocol(t *testing.T) {
+	c := ConfigOf(configs.Broker{GroupSessionTimeoutMin: configs.Duration(time.Second), GroupSessionTimeoutMax: configs.Duration(30 * 24 * time.Hour)})
+	if c.SessionTimeoutMinMs != 1000 || c.SessionTimeoutMaxMs != math.MaxInt32 {
+		t.Errorf("session timeouts from %d to %d ms", c.SessionTimeoutMinMs, c.SessionTimeoutMaxMs)
 	}
 }
