@@ -3,9 +3,12 @@ package broker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -89,7 +92,8 @@ func TestTransactionsOfFranzGo(t *testing.T) {
 // aborted by its successor is told so when it commits more of them, where it would look for
 // the coordinator for ever if it were sent to another.
 func TestOffsetsOfAFencedProducerAreRefusedForGood(t *testing.T) {
-	n := startNode(t, t.TempDir(), testConfig())
+	reg := prometheus.NewRegistry()
+	n := startNodeWith(t, testConfig(), Options{Dir: t.TempDir(), Registerer: reg})
 	createTopic(t, n, "t", 1, nil)
 	id, epoch, err := txnClient(t, n, kgo.TransactionalID("x")).ProducerID(t.Context())
 	if err != nil {
@@ -114,5 +118,15 @@ func TestOffsetsOfAFencedProducerAreRefusedForGood(t *testing.T) {
 		if code := commit(version); code != kerr.InvalidProducerEpoch.Code {
 			t.Errorf("version %d: %v", version, kerr.ErrorForCode(code))
 		}
+	}
+	// Which is no fault of the node.
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const metric = "millrace_broker_group_append_errors_total"
+	i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == metric })
+	if i < 0 || families[i].GetMetric()[0].GetCounter().GetValue() != 0 {
+		t.Errorf("%s at place %d is not 0", metric, i)
 	}
 }

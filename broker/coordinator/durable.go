@@ -1,10 +1,12 @@
 package coordinator
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/millrace/millrace/broker/batch"
+	"github.com/millrace/millrace/broker/storage"
 )
 
 // Append writes the records to the partition, all or none. They are durable when
@@ -24,8 +26,12 @@ func (sh *Shard[Op]) Appended(last int64, records int) {
 	sh.options.Metrics.records.Add(float64(records))
 }
 
-// AppendFailed logs an append that was refused.
+// AppendFailed logs and counts an append that failed. That the log refuses a fenced producer is
+// neither: its client is told so.
 func (sh *Shard[Op]) AppendFailed(records int, err error) {
+	if errors.Is(err, storage.ErrInvalidProducerEpoch) {
+		return
+	}
 	sh.Logger.Error("coordinator could not append to its partition", "coordinator", sh.options.Kind, "records", records, "error", err)
 	sh.options.Metrics.appendErrors.Inc()
 }
