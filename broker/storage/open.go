@@ -202,6 +202,11 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 		if err != nil {
 			continue // not ours: other parts of the broker have folders here too
 		}
+		if left, err := s.leftByFormat(id); err != nil {
+			return err
+		} else if left {
+			continue
+		}
 		scan := <-scanners
 		wg.Go(func() {
 			defer func() { scanners <- scan }()
@@ -211,6 +216,17 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 	wg.Wait()
 	s.settle(unsettled.logs)
 	return nil
+}
+
+// leftByFormat tells whether a folder is the one that kafka-storage format makes for
+// Kafka's metadata log with --standalone and --initial-controllers (KIP-853); logs of
+// topics have a partition.metadata.
+func (s *Store) leftByFormat(id TopicPartition) (bool, error) {
+	if id != (TopicPartition{Topic: "__cluster_metadata"}) {
+		return false, nil
+	}
+	is, err := exists(s.fs, filepath.Join(s.cfg.Dir, id.String(), filePartitionMetadata))
+	return !is && err == nil, err
 }
 
 // openLog recovers one log; one that cannot be is kept, offline.
