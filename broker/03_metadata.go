@@ -90,7 +90,7 @@ func (n *Node) autoCreateTopic(name string) error {
 	switch name {
 	case offsetsTopic:
 		return n.ensureOffsetsTopic()
-	case transactionTopic:
+	case transactionTopic, metadataTopic:
 		return kerr.UnknownTopicOrPartition
 	}
 	_, err := n.createTopic(topicSpec{name: name, partitions: n.cfg.DefaultPartitions})

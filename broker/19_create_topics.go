@@ -18,7 +18,8 @@ import (
 // * -1 partitions or replicas take the defaults, as does 1 for replicas; more
 //   replicas than brokers are INVALID_REPLICATION_FACTOR.
 // * Assignments must name this node for partitions 0 to n-1.
-// * A name that occurs twice in a request fails once, with INVALID_REQUEST.
+// * A name that occurs twice in a request fails once, with INVALID_REQUEST, and so
+//   does __cluster_metadata.
 // * A topic that was answered without error is durable.
 // * For who may create topics in the cluster, or this one. Its configs are told to
 //   those who may describe them.
@@ -56,6 +57,8 @@ func (n *Node) createTopics(r *wire.Request, req *kmsg.CreateTopicsRequest) *kms
 		err := error(refuse(kerr.InvalidRequest, "Duplicate topic name."))
 		switch {
 		case repeated:
+		case rt.Topic == metadataTopic:
+			err = refuse(kerr.InvalidRequest, "Creation of internal topic "+metadataTopic+" is prohibited.")
 		case !anyTopic && !n.authorize(r, acl.Create, acl.Topic(rt.Topic)):
 			err = refuse(kerr.TopicAuthorizationFailed, "Authorization failed.")
 		default:

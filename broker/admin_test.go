@@ -66,6 +66,7 @@ func TestTopicsThatCannotBeMade(t *testing.T) {
 		{"..", 1, 1, nil, kerr.InvalidTopicException, "'..' is not allowed"},
 		{"a/b", 1, 1, nil, kerr.InvalidTopicException, "contains one or more characters"},
 		{strings.Repeat("x", 250), 1, 1, nil, kerr.InvalidTopicException, "longer than the max allowed length 249"},
+		{"__cluster_metadata", 1, 1, nil, kerr.InvalidRequest, "Creation of internal topic __cluster_metadata is prohibited."},
 		{"t", 0, 1, nil, kerr.InvalidPartitions, "non-positive"},
 		{"t", 10_001, 1, nil, kerr.PolicyViolation, "Excessively large"},
 		{"t", 1, 0, nil, kerr.InvalidReplicationFactor, "must be larger than 0"},
@@ -447,6 +448,10 @@ func TestTopicsAreAutoCreatedIfAllowed(t *testing.T) {
 		got := request[*kmsg.MetadataResponse](t, c, 13, req).Topics[0]
 		if made := got.ErrorCode == 0; made != allowed || made && len(got.Partitions) != int(cfg.DefaultPartitions) {
 			t.Errorf("allowed %t: %+v", allowed, got)
+		}
+		req.Topics = []kmsg.MetadataRequestTopic{{Topic: new("__cluster_metadata")}} // never
+		if got := request[*kmsg.MetadataResponse](t, c, 13, req).Topics[0]; got.ErrorCode != kerr.UnknownTopicOrPartition.Code {
+			t.Errorf("the metadata's name: %+v", got)
 		}
 		req.Topics, req.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: new("not-asked-for")}}, false
 		if got := request[*kmsg.MetadataResponse](t, c, 13, req).Topics[0]; got.ErrorCode != kerr.UnknownTopicOrPartition.Code {
