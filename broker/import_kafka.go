@@ -108,6 +108,11 @@ func ImportKafka(ctx context.Context, o ImportOptions) (*ImportReport, error) {
 }
 
 func (o *ImportOptions) run(ctx context.Context) (*ImportReport, error) {
+	for _, from := range o.From {
+		if filepath.Clean(from) == filepath.Clean(o.Dir) {
+			return nil, fmt.Errorf("%s cannot be taken over in place: name another, new directory", from)
+		}
+	}
 	source, err := kafkadir.OpenSource(o.FS, o.From...)
 	if err != nil {
 		return nil, err
@@ -188,6 +193,18 @@ func (o *ImportOptions) checkNew() error {
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
+		}
+	}
+	if o.Layout != LayoutKafka {
+		return nil
+	}
+	entries, err := o.FS.ReadDir(o.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != lockName && name != "lost+found" {
+			return fmt.Errorf("%s is there already: an import needs a new data directory", filepath.Join(o.Dir, name))
 		}
 	}
 	return nil

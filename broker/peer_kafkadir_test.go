@@ -293,11 +293,11 @@ func startMoved(t *testing.T, o ImportOptions) (*testNode, *ImportReport) {
 	if err != nil {
 		t.Fatalf("%v\n%+v", err, report)
 	}
-	return startNode(t, o.Dir, cfg), report
+	return startNodeWith(t, cfg, Options{Dir: o.Dir, Layout: o.Layout}), report
 }
 
 // TestMoveFromApacheKafkaAndBack imports a real Kafka's data directory, writes to
-// it, exports it, and lets the same Kafka go on with it.
+// it, exports it, and lets the same Kafka go on with it. The node's partitions lie as Kafka's do.
 func TestMoveFromApacheKafkaAndBack(t *testing.T) {
 	kafka := peers.Kafka(t, peers.KafkaProperties("log.segment.bytes=1048576"))
 	fillCluster(t, kafka.Bootstrap, "1")
@@ -312,7 +312,15 @@ func TestMoveFromApacheKafkaAndBack(t *testing.T) {
 		t.Fatalf("import from a running Kafka: %v", err)
 	}
 	kafka.Stop(t)
-	n, report := startMoved(t, ImportOptions{From: []string{kafka.LogDir}, Dir: filepath.Join(dir, "node"), Mode: kafkadir.Copy})
+	if err := os.Mkdir(filepath.Join(dir, "old-0"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for to, want := range map[string]string{kafka.LogDir: "in place", dir: "old-0 is there already"} {
+		if _, err := ImportKafka(t.Context(), ImportOptions{From: []string{kafka.LogDir}, Dir: to, Layout: LayoutKafka, Config: testConfig(), Mode: kafkadir.Copy}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("import into %s: %v", to, err)
+		}
+	}
+	n, report := startMoved(t, ImportOptions{From: []string{kafka.LogDir}, Dir: filepath.Join(dir, "node"), Layout: LayoutKafka, Mode: kafkadir.Copy})
 	if !report.CleanShutdown || len(report.Gaps)+len(report.Cut) > 0 {
 		t.Errorf("report %+v", report)
 	}
@@ -326,7 +334,7 @@ func TestMoveFromApacheKafkaAndBack(t *testing.T) {
 	if err := os.RemoveAll(kafka.LogDir); err != nil {
 		t.Fatal(err)
 	}
-	exported, err := ExportKafka(t.Context(), ExportOptions{Dir: filepath.Join(dir, "node"), To: kafka.LogDir, Mode: kafkadir.Link})
+	exported, err := ExportKafka(t.Context(), ExportOptions{Dir: filepath.Join(dir, "node"), Layout: LayoutKafka, To: kafka.LogDir, Mode: kafkadir.Link})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 func newExportKafka(g *client.Globals) *cobra.Command {
 	var f upFlags
+	var properties propertiesFlags
 	var link bool
 	cmd := &cobra.Command{
 		Use:   "export-kafka DIR",
@@ -20,21 +21,22 @@ func newExportKafka(g *client.Globals) *cobra.Command {
 		Long: `Writes what an Apache Kafka 4.1 node (KRaft, broker and only controller) needs to go on with
 the data of a stopped broker: its log directory with meta.properties, metadata and partitions.
 The broker's own data stays as it is. After an interruption run the same command again.`,
-		Example: "  millrace broker export-kafka /var/lib/kafka/data --data /var/lib/millrace",
+		Example: `  millrace broker export-kafka /var/lib/kafka/data --data /var/lib/millrace
+  millrace broker export-kafka /var/lib/kafka/data -c server.properties`,
 		Args:    client.Arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(g); err != nil {
 				return err
 			}
-			cfg, err := configure(g, f)
+			data, err := properties.data(cmd, g, f)
 			if err != nil {
 				return err
 			}
-			logger, err := newLogger(cfg.Log, cmd.ErrOrStderr())
+			logger, err := newLogger(data.cfg.Log, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			o := broker.ExportOptions{Dir: brokerDir(cfg.DataDir), To: args[0], Mode: kafkadir.Copy, Logger: logger, Progress: client.Progress(cmd.ErrOrStderr())}
+			o := broker.ExportOptions{Dir: data.dir, Layout: data.layout, To: args[0], Mode: kafkadir.Copy, Logger: logger, Progress: client.Progress(cmd.ErrOrStderr())}
 			if link {
 				o.Mode = kafkadir.Link
 			}
@@ -60,6 +62,7 @@ Start Apache Kafka with, in its server.properties:
 		},
 	}
 	cmd.Flags().StringVar(&f.data, "data", "", "`folder` of all data (default ./millrace-data, or data_dir of the configuration)")
+	properties.register(cmd)
 	cmd.Flags().BoolVar(&link, "link", false, "make hard links of the segments that are no longer written, instead of copies")
 	return cmd
 }

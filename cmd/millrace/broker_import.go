@@ -15,6 +15,7 @@ import (
 // importFlags are the flags of import-kafka.
 type importFlags struct {
 	up                             upFlags
+	properties                     propertiesFlags
 	link, move, dryRun, incomplete bool
 }
 
@@ -26,13 +27,16 @@ func newImportKafka(g *client.Globals) *cobra.Command {
 		Long: `Takes over what a stopped Apache Kafka 4.1 node (KRaft) has in its log.dirs: topics with
 ids and configs, records, group offsets, transactions, producer ids, access control lists.
 Name all of the node's log.dirs. The source stays as it is unless --move is given. An import
-that was interrupted goes on when the same command is run again; no broker starts before it is done.`,
+that was interrupted goes on when the same command is run again; no broker starts before it is done.
+With --server-properties they go where that file's log.dirs says, which must be another, new directory.`,
 		Example: `  millrace broker import-kafka /var/lib/kafka/data --data /var/lib/millrace --dry-run
-  millrace broker import-kafka /var/lib/kafka/data --data /var/lib/millrace --link`,
+  millrace broker import-kafka /var/lib/kafka/data --data /var/lib/millrace --link
+  millrace broker import-kafka /var/lib/kafka/data -c server.properties --override log.dirs=/var/lib/kafka/new`,
 		Args: client.Arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return runImport(cmd, g, f, args) },
 	}
 	cmd.Flags().StringVar(&f.up.data, "data", "", "`folder` of all data (default ./millrace-data, or data_dir of the configuration)")
+	f.properties.register(cmd)
 	cmd.Flags().BoolVar(&f.link, "link", false, "make hard links of the segments that are no longer written, instead of copies")
 	cmd.Flags().BoolVar(&f.move, "move", false, "take the partitions out of the source instead of copying them")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be taken over")
@@ -45,12 +49,12 @@ func runImport(cmd *cobra.Command, g *client.Globals, f importFlags, from []stri
 	if err := checkFormat(g); err != nil {
 		return err
 	}
-	cfg, err := configure(g, f.up)
+	data, err := f.properties.data(cmd, g, f.up)
 	if err != nil {
 		return err
 	}
 	o := broker.ImportOptions{
-		From: from, Dir: brokerDir(cfg.DataDir), Config: cfg.Broker, Mode: kafkadir.Copy, DryRun: f.dryRun,
+		From: from, Dir: data.dir, Layout: data.layout, Config: data.cfg.Broker, Mode: kafkadir.Copy, DryRun: f.dryRun,
 		Incomplete: f.incomplete, Progress: client.Progress(cmd.ErrOrStderr()),
 	}
 	switch {
@@ -71,7 +75,7 @@ func runImport(cmd *cobra.Command, g *client.Globals, f importFlags, from []stri
 	case err != nil:
 		return err
 	case !f.dryRun && g.Output != "json":
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Start the broker with broker.node_id: %d and --data %s\n", report.NodeID, cfg.DataDir)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Start the broker with %s and %s\n", data.nodeID(report.NodeID), data.start)
 	}
 	return err
 }

@@ -38,13 +38,56 @@ func (p *propertiesFlags) load() (configs.Broker, *kafkaproperties.Result, error
 	return file.Broker(kafkaproperties.Defaults())
 }
 
-// runProperties runs a broker as kafka-server-start runs Kafka. The console
-// is off unless --http says where.
-func runProperties(cmd *cobra.Command, g *client.Globals, p *propertiesFlags) error {
+// brokerData is a broker's configuration and where its data lies.
+type brokerData struct {
+	cfg    configs.Config
+	dir    string
+	layout broker.Layout
+	// start is what names the data to a command that starts the broker.
+	start string
+}
+
+// data returns the broker's data by Kafka's file where it is given, else by --config and --data.
+func (p *propertiesFlags) data(cmd *cobra.Command, g *client.Globals, f upFlags) (brokerData, error) {
+	if p.file == "" {
+		cfg, err := configure(g, f)
+		return brokerData{cfg: cfg, dir: brokerDir(cfg.DataDir), layout: broker.LayoutOwn, start: "--data " + cfg.DataDir}, err
+	}
+	if err := p.alone(cmd); err != nil {
+		return brokerData{}, err
+	}
+	d := brokerData{cfg: configs.Default(), layout: broker.LayoutKafka, start: "--server-properties " + p.file}
+	b, result, err := p.load()
+	if err != nil {
+		return brokerData{}, err
+	}
+	d.cfg.Broker, d.dir = b, result.LogDir
+	return d, nil
+}
+
+// nodeID is how the broker's configuration says its node id.
+func (d brokerData) nodeID(id int32) string {
+	if d.layout == broker.LayoutKafka {
+		return fmt.Sprintf("node.id=%d", id)
+	}
+	return fmt.Sprintf("broker.node_id: %d", id)
+}
+
+// alone refuses the flags that Kafka's file stands in place of.
+func (p *propertiesFlags) alone(cmd *cobra.Command) error {
 	for _, other := range []string{"config", "data"} {
 		if cmd.Flags().Changed(other) {
 			return &client.UsageError{Msg: "--server-properties stands in place of --" + other}
 		}
+	}
+	return nil
+}
+
+// runProperties runs a broker as kafka-server-start runs Kafka. The console
+// is off unless --http says where.
+func runProperties(cmd *cobra.Command, g *client.Globals, p *propertiesFlags) error {
+	if err := p.alone(cmd); err != nil {
+		return err
 	}
 	cfg := configs.Default()
 	b, result, err := p.load()
