@@ -23,7 +23,7 @@ the data of a stopped broker: its log directory with meta.properties, metadata a
 The broker's own data stays as it is. After an interruption run the same command again.`,
 		Example: `  millrace broker export-kafka /var/lib/kafka/data --data /var/lib/millrace
   millrace broker export-kafka /var/lib/kafka/data -c server.properties`,
-		Args:    client.Arguments(cobra.ExactArgs(1)),
+		Args: client.Arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(g); err != nil {
 				return err
