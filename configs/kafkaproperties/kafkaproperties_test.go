@@ -139,6 +139,27 @@ security.inter.broker.protocol=SASL_SSL
 	}
 }
 
+// TestClientCertificatesOfSASLListeners: as in Kafka, clients that log in show a certificate
+// only where the listener's own key says so; ssl.client.auth alone is for SSL listeners.
+func TestClientCertificatesOfSASLListeners(t *testing.T) {
+	b, _, err := read(t, `listeners=SSL://:1,SASL_SSL://:2,OWN://:3
+listener.security.protocol.map=SSL:SSL,SASL_SSL:SASL_SSL,OWN:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location=/etc/node.pem
+ssl.client.auth=required
+listener.name.own.ssl.client.auth=requested
+sasl.enabled.mechanisms=SCRAM-SHA-512
+`)
+	if err != nil || len(b.Listeners) != 3 {
+		t.Fatalf("%+v, %v", b.Listeners, err)
+	}
+	for i, want := range []string{"required", "none", "requested"} {
+		if got := b.Listeners[i].TLS.ClientAuth; got != want {
+			t.Errorf("certificates of clients are %s on listener %s, want %s", got, b.Listeners[i].Name, want)
+		}
+	}
+}
+
 // TestUsersOfAJAASEntry: names and values stand as Java's StreamTokenizer reads them, and a
 // value that looks like an option is none.
 func TestUsersOfAJAASEntry(t *testing.T) {

@@ -146,6 +146,7 @@ func (r *reader) listener(l configs.Listener, protocol string) configs.Listener 
 	}
 	if strings.HasSuffix(protocol, "SSL") {
 		r.tls(&l)
+		r.clientAuth(&l, protocol)
 	}
 	if strings.HasPrefix(protocol, "SASL") {
 		r.sasl(&l)
@@ -169,18 +170,30 @@ func (r *reader) tls(l *configs.Listener) {
 	if p, ok := r.of(l.Name, "ssl.key.password"); ok {
 		r.fail(p.Line, "ssl.key.password: encrypted keys cannot be read, store the key without a password (openssl pkey) where only the broker's user may read it")
 	}
-	if auth, ok := r.of(l.Name, "ssl.client.auth"); ok {
-		l.TLS.ClientAuth = strings.TrimSpace(auth.Value)
-		if !slices.Contains([]string{"none", "requested", "required"}, l.TLS.ClientAuth) {
-			r.fail(auth.Line, "ssl.client.auth is %q: write none, requested or required", auth.Value)
-		}
-	}
 	if v, ok := r.of(l.Name, "ssl.enabled.protocols"); ok && !slices.Contains(splitNonEmpty(v.Value, ","), "TLSv1.2") {
 		l.TLS.MinVersion = "1.3"
 	}
 	if rules, ok := r.of(l.Name, "ssl.principal.mapping.rules"); ok {
 		l.TLS.PrincipalMappingRules = rules.Value
 	}
+}
+
+// clientAuth reads whether clients show a certificate. Clients that log in over TLS do only
+// where the listener's own key says so, as in Kafka (KIP-684).
+func (r *reader) clientAuth(l *configs.Listener, protocol string) {
+	auth, ok := r.of(l.Name, "ssl.client.auth")
+	if !ok {
+		return
+	}
+	value := strings.TrimSpace(auth.Value)
+	if !slices.Contains([]string{"none", "requested", "required"}, value) {
+		r.fail(auth.Line, "%s is %q: write none, requested or required", auth.Key, auth.Value)
+		return
+	}
+	if protocol == "SASL_SSL" && auth.Key == "ssl.client.auth" {
+		return
+	}
+	l.TLS.ClientAuth = value
 }
 
 func (r *reader) pem(listener, store string, at Entry) {
