@@ -80,6 +80,9 @@ func codeOf(err error) int16 {
 			return row.code.Code
 		}
 	}
+	if errors.As(err, new(*storage.CorruptionError)) { // of a read; that of a log that is offline is in its row
+		return kerr.CorruptMessage.Code
+	}
 	return kerr.UnknownServerError.Code
 }
 

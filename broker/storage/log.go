@@ -66,6 +66,7 @@ type Log struct {
 	trash []trashed
 
 	failure     atomic.Pointer[failure]
+	damageTold  atomic.Int64 // when a read of damage was last logged, in ms; 0 is never
 	uncleanable atomic.Pointer[uncleanable]
 	waiters     waiters
 	traffic     traffic

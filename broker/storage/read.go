@@ -276,9 +276,17 @@ func (l *Log) checked(seg *segment, at int64, b []byte, w walkResult) (readSpan,
 	return span, nil
 }
 
-// damaged reports stored bytes that do not parse. The log stays online: what
-// is intact can still be read.
+// damageToldMs is how long a log says nothing more of damage that is read again.
+const damageToldMs = 10_000
+
+// damaged reports stored bytes that do not parse, at most once in damageToldMs to the
+// operator. The log stays online: what is intact can still be read.
 func (l *Log) damaged(seg *segment, position, offset int64, err error) error {
 	l.store.metrics.corruptions.Inc()
-	return &CorruptionError{File: seg.path(suffixLog), Position: position, Offset: offset, Reason: err.Error()}
+	damage := &CorruptionError{File: seg.path(suffixLog), Position: position, Offset: offset, Reason: err.Error()}
+	now, told := l.store.nowMs(), l.damageTold.Load()
+	if (told == 0 || now-told >= damageToldMs) && l.damageTold.CompareAndSwap(told, now) {
+		l.store.log.Error("stored records are damaged and cannot be read", "topic", l.id.Topic, "partition", l.id.Partition, "error", damage)
+	}
+	return damage
 }
