@@ -106,7 +106,8 @@ func listGroupsOf(addr string, conf *sarama.Config, listed map[string]sarama.Gro
 
 // Groups returns the named groups, or all without a name, sorted by name, with
 // members, committed offsets and lag. A name that neither has members nor
-// offsets is an error that wraps [ErrNoGroup].
+// offsets is an error that wraps [ErrNoGroup], one that we may not describe
+// sarama.ErrGroupAuthorizationFailed.
 func (v *View) Groups(names ...string) ([]Group, error) {
 	listed, err := v.listGroups()
 	if err != nil {
@@ -114,7 +115,7 @@ func (v *View) Groups(names ...string) ([]Group, error) {
 	}
 	for _, name := range names {
 		if _, ok := listed[name]; !ok {
-			return nil, fmt.Errorf("consumer group %q %w", name, ErrNoGroup)
+			return nil, v.unlisted(name)
 		}
 	}
 	if len(names) == 0 {
@@ -151,6 +152,14 @@ func (v *View) Groups(names ...string) ([]Group, error) {
 	}
 	slices.SortFunc(groups, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
 	return groups, v.addLag(groups)
+}
+
+// unlisted is why brokers do not list a group: they have none, or we may not describe it.
+func (v *View) unlisted(name string) error {
+	if _, err := v.client.Coordinator(name); errors.Is(err, sarama.ErrGroupAuthorizationFailed) {
+		return fmt.Errorf("consumer group %q: %w", name, err)
+	}
+	return fmt.Errorf("consumer group %q %w", name, ErrNoGroup)
 }
 
 func classicGroup(d *sarama.GroupDescription, listed sarama.GroupData) Group {

@@ -67,9 +67,9 @@ func Open(cfg configs.Kafka) (*View, error) {
 // OpenConfig connects with a sarama configuration that the caller has changed
 // to its needs and does not change any more.
 func OpenConfig(brokers []string, c *sarama.Config) (*View, error) {
-	client, err := sarama.NewClient(brokers, c)
+	client, err := Connect(brokers, c)
 	if err != nil {
-		return nil, Explain(err, brokers)
+		return nil, err
 	}
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {

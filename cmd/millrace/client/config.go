@@ -137,6 +137,9 @@ func configDescribe(g *Globals) *cobra.Command {
 					return err
 				}
 			}
+			if err := brokersExist(cmd.Context(), cl, wanted); err != nil {
+				return err
+			}
 			described, err := describeConfigs(cmd.Context(), cl, wanted, all, doc)
 			if err != nil {
 				return err

@@ -1,17 +1,17 @@
 package client
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace/millrace/configs/kafkaproperties"
 )
 
 // configChange is one change of one config.
@@ -29,7 +29,7 @@ func (f *changeFlags) register(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.unset, "unset", nil, "config `key` to bring back to its default, may be repeated")
 	c.Flags().StringArrayVar(&f.add, "append", nil, "`key=value` to add to a list, may be repeated")
 	c.Flags().StringArrayVar(&f.subtract, "subtract", nil, "`key=value` to take out of a list, may be repeated")
-	c.Flags().StringVar(&f.file, "set-file", "", "`file` of key=value lines to set, - for standard input")
+	c.Flags().StringVar(&f.file, "set-file", "", "properties `file` with what to set, - for standard input")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the broker check it, and change nothing")
 }
 
@@ -37,11 +37,11 @@ func (f *changeFlags) register(c *cobra.Command) {
 func (f *changeFlags) changes(stdin io.Reader) ([]configChange, error) {
 	set := f.set
 	if f.file != "" {
-		lines, err := propertyLines(f.file, stdin)
+		entries, err := properties(f.file, stdin)
 		if err != nil {
 			return nil, err
 		}
-		set = append(lines, set...)
+		set = append(entries, set...)
 	}
 	var out []configChange
 	for _, part := range []struct {
@@ -76,34 +76,31 @@ func (f *changeFlags) changes(stdin io.Reader) ([]configChange, error) {
 	return out, nil
 }
 
-// propertyLines reads the lines of a properties file that set something.
-func propertyLines(name string, stdin io.Reader) ([]string, error) {
-	in := stdin
+// properties reads a file in the syntax of java.util.Properties as key=value; of a key
+// that is there several times the last one counts.
+func properties(name string, stdin io.Reader) ([]string, error) {
+	f, err := propertiesFile(name, stdin)
+	if err != nil {
+		return nil, err
+	}
+	var set []string
+	for _, e := range f.Entries {
+		if last, _ := f.Get(e.Key); last.Line == e.Line {
+			set = append(set, e.Key+"="+strings.TrimSpace(e.Value))
+		}
+	}
+	return set, nil
+}
+
+func propertiesFile(name string, stdin io.Reader) (*kafkaproperties.File, error) {
 	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() //nolint:errcheck // it was only read
-		in = f
+		return kafkaproperties.Load(name)
 	}
-	var lines []string
-	s := bufio.NewScanner(in)
-	for s.Scan() {
-		line := strings.TrimSpace(s.Text())
-		if line == "" || line[0] == '#' || line[0] == '!' {
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return nil, usagef("%s: %q is not of the form key=value", name, line)
-		}
-		lines = append(lines, strings.TrimSpace(key)+"="+strings.TrimSpace(value))
+	content, err := io.ReadAll(stdin)
+	if err != nil {
+		return nil, fmt.Errorf("read standard input: %w", err)
 	}
-	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return lines, nil
+	return kafkaproperties.Parse("standard input", content)
 }
 
 func configAlter(g *Globals) *cobra.Command {
@@ -130,6 +127,9 @@ func configAlter(g *Globals) *cobra.Command {
 			return err
 		}
 		return g.withFranz(func(cl *kgo.Client) error {
+			if err := brokersExist(cmd.Context(), cl, wanted); err != nil {
+				return err
+			}
 			if err := alterConfigs(cmd.Context(), cl, wanted, changes, f.dryRun); err != nil {
 				return err
 			}

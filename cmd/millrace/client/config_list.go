@@ -82,6 +82,29 @@ func listResources(ctx context.Context, cl *kgo.Client, kind string) ([]resource
 	return found, nil
 }
 
+// brokersExist is an error when a broker is wanted that is not there: what is asked of a
+// broker goes to it, so none would answer. What is no number is left to the cluster.
+func brokersExist(ctx context.Context, cl *kgo.Client, wanted []resource) error {
+	for _, r := range wanted {
+		_, err := strconv.ParseInt(r.Name, 10, 32)
+		if err != nil || r.Type != kmsg.ConfigResourceTypeBroker && r.Type != kmsg.ConfigResourceTypeBrokerLogger {
+			continue
+		}
+		brokers, err := listResources(ctx, cl, "broker")
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(brokers, func(b resource) bool { return b.Name == r.Name }) {
+			names := make([]string, len(brokers))
+			for i, b := range brokers {
+				names[i] = b.Name
+			}
+			return &apiError{r.String(), kerr.BrokerIDNotRegistered, "there is none of this id, only " + strings.Join(names, ", ") + ": write one of these"}
+		}
+	}
+	return nil
+}
+
 func namesWithConfigs(ctx context.Context, cl *kgo.Client, t kmsg.ConfigResourceType) ([]string, error) {
 	req := kmsg.NewPtrListConfigResourcesRequest()
 	req.ResourceTypes = []int8{int8(t)}

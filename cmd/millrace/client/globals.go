@@ -157,6 +157,8 @@ func (g *Globals) command(c *cobra.Command, run func(cmd *cobra.Command, args []
 // advise adds to an error what can be done about it.
 func advise(err error) error {
 	switch {
+	case errors.Is(err, clusterview.ErrOtherListener):
+		return fmt.Errorf("%w: say what it wants with --tls, --tls-cert, --sasl-user or --command-config, and leave out what it does not want", err)
 	case errors.Is(err, clusterview.ErrUnreachable):
 		return fmt.Errorf("%w: start one with \"millrace up\", or name another with --brokers", err)
 	case errors.Is(err, clusterview.ErrNotLetIn):

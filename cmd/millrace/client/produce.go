@@ -65,9 +65,9 @@ func runProduce(g *Globals, cmd *cobra.Command, topic string, o produceOptions) 
 	if err := producerConfig(c, o); err != nil {
 		return err
 	}
-	client, err := sarama.NewClient(k.Brokers, c)
+	client, err := clusterview.Connect(k.Brokers, c)
 	if err != nil {
-		return clusterview.Explain(err, k.Brokers)
+		return err
 	}
 	producer, err := sarama.NewAsyncProducerFromClient(client)
 	if err != nil {

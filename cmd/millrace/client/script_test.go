@@ -102,10 +102,14 @@ func TestScriptsWithTLSAndSASL(t *testing.T) {
 		cfg.Listeners = []configs.Listener{{Name: "SASL", Listen: cfg.Listen, TLS: tls, SASL: configs.ListenerSASL{Mechanisms: configs.SASLMechanisms()}}}
 		cfg.Users = []configs.User{{Name: "admin", Password: "admin's secret"}}
 	})
+	password := nodes.BrokerWith(t, func(cfg *configs.Broker) {
+		cfg.Listeners = []configs.Listener{{Name: "PASSWORD", Listen: cfg.Listen, SASL: configs.ListenerSASL{Mechanisms: []string{"PLAIN"}}}}
+		cfg.Users = []configs.User{{Name: "admin", Password: "admin's secret"}}
+	})
 	certificate := nodes.BrokerWith(t, func(cfg *configs.Broker) {
 		cfg.Listeners = []configs.Listener{{Name: "MUTUAL", Listen: cfg.Listen, TLS: mutual}}
 	})
-	run(t, "testdata/secure", "SASL="+sasl, "MUTUAL="+certificate, "CA="+ca.File, "CERT="+clientCert, "KEY="+clientKey)
+	run(t, "testdata/secure", "SASL="+sasl, "PASSWORD="+password, "OPEN="+nodes.Broker(t), "MUTUAL="+certificate, "CA="+ca.File, "CERT="+clientCert, "KEY="+clientKey)
 }
 
 // TestScriptsWithAnAuthorizer: a node of our own with a super user, and one without an authorizer.
