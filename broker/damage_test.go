@@ -94,3 +94,31 @@ func TestDamageInTheMiddleTakesOnePartitionOffline(t *testing.T) {
 		t.Errorf("produce after the repair: offset %d, want %d: %v", record.Offset, r.LostFrom, err)
 	}
 }
+
+// TestADirectoryThatIsGoneIsNamed: a partition does not begin anew without a word.
+func TestADirectoryThatIsGoneIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	n := startNode(t, dir, testConfig())
+	createTopic(t, n, "t", 2, nil)
+	manual := kgo.RecordPartitioner(kgo.ManualPartitioner())
+	c := newClient(t, n, manual)
+	for range 3 {
+		if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: 1, Value: []byte("v")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := filepath.Join(n.logDir(), "t-1")
+	for start, want := range []int{1, 0} { // the partition is a new one then
+		n.stop()
+		if err := os.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+		n = startNode(t, dir, testConfig())
+		if got := strings.Count(n.log.String(), "the directory of a partition is gone"); got != want {
+			t.Errorf("start %d says it %d times, want %d:\n%s", start+1, got, want, n.log.String())
+		}
+		if start == 0 && !strings.Contains(n.log.String(), "directory="+gone+" records_below_offset=3") {
+			t.Errorf("the log does not name directory and offset:\n%s", n.log.String())
+		}
+	}
+}

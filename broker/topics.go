@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -49,6 +50,12 @@ func (n *Node) reconcile() error {
 	}
 	if err := n.store.DeleteLogs(strays); err != nil {
 		return fmt.Errorf("remove logs: %w", err)
+	}
+	for id, end := range n.store.Missing() {
+		if t := image.Topic(id.Topic); t != nil && int(id.Partition) < len(t.Partitions) {
+			n.log.Error("the directory of a partition is gone, with its records: it begins empty. To have them back stop the node, put the directory there again from a copy, and start",
+				"topic", id.Topic, "partition", id.Partition, "directory", filepath.Join(n.logDir(), id.String()), "records_below_offset", end)
+		}
 	}
 	for _, name := range image.TopicNames() {
 		s, err := n.openTopic(image, image.Topic(name))

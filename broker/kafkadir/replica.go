@@ -29,6 +29,7 @@ type Replica struct {
 
 	recoveryPoint int64
 	clean         bool
+	short         string // why the log ends before the recovery point; empty where it does not
 }
 
 // Name is the name of the partition's directory.

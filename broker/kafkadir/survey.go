@@ -148,6 +148,9 @@ func (s *Source) surveyPartition(v *Survey, t *Topic, partition int32, found []*
 	if r.Cut != nil && r.Cut.Intact {
 		v.gap(name, fmt.Sprintf("%s is damaged at byte %d (%s); Kafka, too, would drop the %d bytes from there on", r.Cut.File, r.Cut.Position, r.Cut.Reason, r.Cut.Bytes))
 	}
+	if r.short != "" {
+		v.gap(name, r.short)
+	}
 	v.Replicas = append(v.Replicas, r)
 }
 

@@ -1,6 +1,7 @@
 package kafkadir
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -157,6 +158,53 @@ func TestGapsAreNamed(t *testing.T) {
 	}
 	if got := finding(v.Left, "renewed-0"); !strings.Contains(got, "an older topic of that name") {
 		t.Errorf("renewed: %s", got)
+	}
+}
+
+// TestRecordsThatAreGone: a log that was closed in order ends at its recovery point; one that ends
+// before has lost records since, which is a gap. What there is is taken.
+func TestRecordsThatAreGone(t *testing.T) {
+	var all []VersionedRecord
+	points := map[string]int64{}
+	ends := map[string]int64{"emptied": -1, "last": 2, "cut": 2, "whole": 4, "indexed": 4, "lie": 4, "beyond": 4, "rolled": 4}
+	for i, name := range slices.Sorted(maps.Keys(ends)) {
+		all = append(all, topic(name, byte(i+1), nil)...)
+		points[name+"-0"] = 4
+	}
+	d := newDir(t, all...)
+	d.write(cleanShutdownName, nil)
+	d.write(recoveryPointsName, formatOffsets(points))
+	first, second := records(t, 0, 2), records(t, 2, 2)
+	entry := func(at int) []byte { return binary.BigEndian.AppendUint32([]byte{0, 0, 0, 2}, uint32(at)) }
+	d.write("emptied-0/leader-epoch-checkpoint", []byte("0\n0\n"))
+	d.write("last-0/"+zeros+"0.log", first) // the segment of offset 2 is gone
+	d.write("cut-0/"+zeros+"0.log", first, second[:len(second)-1])
+	d.write("cut-0/"+zeros+"0.index", entry(len(first)))
+	d.write("whole-0/"+zeros+"0.log", first, second)
+	d.write("indexed-0/"+zeros+"0.log", first, second)
+	d.write("indexed-0/"+zeros+"0.index", entry(len(first)))
+	d.write("lie-0/"+zeros+"0.log", first, second)
+	d.write("lie-0/"+zeros+"0.index", entry(len(first)+7))
+	d.write("beyond-0/"+zeros+"0.log", first, second)
+	d.write("beyond-0/"+zeros+"0.index", entry(1<<31))
+	d.write("rolled-0/"+zeros+"0.log", first, second)
+	d.write("rolled-0/"+zeros+"4.log", nil)
+	v := d.survey()
+	taken := map[string]int64{}
+	for _, r := range v.Replicas {
+		taken[r.Topic] = r.LogEnd
+		if r.Topic == "cut" && (len(r.Files) != 1 || r.Files[0].Bytes != int64(len(first))) {
+			t.Errorf("of the log that was cut these are taken: %s", names(r))
+		}
+	}
+	for name, end := range ends {
+		got, ok := taken[name]
+		if ok != (end >= 0) || ok && got != end {
+			t.Errorf("%s is taken up to %d, %v; want %d", name, got, ok, end)
+		}
+		if gap := finding(v.Gaps, name+"-0"); strings.Contains(gap, "below 4 to disk") != (end < 4) {
+			t.Errorf("%s: %s", name, gap)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -22,7 +23,9 @@ var ErrOldFormat = errors.New("it holds messages of format 0 or 1, from before A
 func (r *Replica) verify(fsys vfs.FS) error {
 	at := r.logs()
 	if len(at) == 0 {
-		r.LogEnd = r.LogStart
+		if r.LogEnd = r.LogStart; r.LogEnd < r.recoveryPoint {
+			return &CorruptionError{File: r.Path, Position: -1, Reason: fmt.Sprintf("there is no segment, but Kafka had forced offsets below %d to disk", r.recoveryPoint)}
+		}
 		return nil
 	}
 	first, _ := r.Files[at[0]].Segment()
@@ -40,7 +43,9 @@ func (r *Replica) verify(fsys vfs.FS) error {
 			}
 		}
 		if last && r.clean {
-			r.LogEnd = max(r.recoveryPoint, base)
+			if err := r.verifyEnd(fsys, i, base); err != nil {
+				return err
+			}
 			break
 		}
 		cut, err := r.verifySegment(fsys, i, base)
@@ -108,6 +113,66 @@ func (r *Replica) verifySegment(fsys vfs.FS, i int, base int64) (cut bool, err e
 	}
 	r.cut(i, Cut{File: name, Position: position, Offset: r.LogEnd, Reason: damage.Error(), Intact: intact})
 	return true, r.cutAborted(fsys)
+}
+
+// verifyEnd looks whether the last segment of a log that was closed in order goes on to the
+// recovery point. Its batches are trusted up to the last one that the index knows.
+func (r *Replica) verifyEnd(fsys vfs.FS, i int, base int64) (err error) {
+	r.LogEnd = max(r.recoveryPoint, base)
+	name := filepath.Join(r.Path, r.Files[i].Name)
+	from, err := lastIndexed(fsys, strings.TrimSuffix(name, suffixLog)+".index")
+	if err != nil {
+		return err
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	end := base
+	known := func(b batch.Batch, _ int64) error {
+		end = b.LastOffset() + 1
+		return nil
+	}
+	position, damage, err := scanLog(f, from, known)
+	if err == nil && end < r.recoveryPoint && from > 0 { // the index may lie
+		position, damage, err = scanLog(f, 0, known)
+	}
+	if err != nil || end >= r.recoveryPoint {
+		return err
+	}
+	why := ""
+	if damage != nil {
+		why = " (" + damage.Error() + ")"
+	}
+	r.short = fmt.Sprintf("%s ends at offset %d, byte %d%s, but Kafka had forced offsets below %d to disk", name, end, position, why, r.recoveryPoint)
+	if r.LogEnd = end; damage == nil {
+		return nil
+	}
+	r.cut(i, Cut{File: name, Position: position, Offset: end, Reason: damage.Error()})
+	return r.cutAborted(fsys)
+}
+
+// lastIndexed returns the position of the last batch that an offset index knows; 0 where it knows none.
+func lastIndexed(fsys vfs.FS, name string) (at int64, err error) {
+	const entrySize, positionAt = 8, 4
+	f, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil || info.Size() < entrySize {
+		return 0, err
+	}
+	var entry [entrySize]byte
+	if _, err := f.ReadAt(entry[:], (info.Size()/entrySize-1)*entrySize); err != nil {
+		return 0, err
+	}
+	return int64(binary.BigEndian.Uint32(entry[positionAt:])), nil
 }
 
 // cutAborted leaves out the aborted transactions (.txnindex) that ended beyond

@@ -215,8 +215,19 @@ func (s *Store) openLogs(clean bool, points, starts, cleaned map[TopicPartition]
 	}
 	wg.Wait()
 	s.settle(unsettled.logs)
+	s.missing = map[TopicPartition]int64{}
+	for id, point := range points {
+		if _, ok := s.Log(id); !ok && point > 0 {
+			s.missing[id] = point
+		}
+	}
 	return nil
 }
+
+// Missing are the logs without a directory when the store was opened, of which the
+// recovery points say that records were forced to disk: up to which offset. They are logs that
+// were being deleted when the process was killed, or directories that somebody took away.
+func (s *Store) Missing() map[TopicPartition]int64 { return s.missing }
 
 // leftByFormat tells whether a folder is the one that kafka-storage format makes for
 // Kafka's metadata log with --standalone and --initial-controllers (KIP-853); logs of

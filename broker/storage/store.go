@@ -45,6 +45,7 @@ type Store struct {
 	inOrder  []*Log                  // all logs, sorted; nil after a change; protected by mu
 
 	checkpoints checkpointWriter
+	missing     map[TopicPartition]int64 // see Missing
 
 	maintain   chan struct{} // holds one wake-up
 	stop       chan struct{}
