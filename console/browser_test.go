@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"errors"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -221,8 +222,19 @@ func fillKafka(t *testing.T, k configs.Kafka) {
 	}
 	produce(t, client, 300)
 	offsets := map[string]map[int32]sarama.OffsetAndMetadata{"logs.web": {0: {Offset: 1, LeaderEpoch: -1}}}
-	if _, err := admin.AlterConsumerGroupOffsets("millrace-web", offsets, nil); err != nil {
-		t.Fatal(err)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-again.C {
+		resp, err := admin.AlterConsumerGroupOffsets("millrace-web", offsets, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch code := resp.Errors["logs.web"][0]; {
+		case errors.Is(code, sarama.ErrNoError):
+			return
+		case !errors.Is(code, sarama.ErrOffsetsLoadInProgress) && !errors.Is(code, sarama.ErrNotCoordinatorForConsumer), time.Now().After(deadline):
+			t.Fatalf("commit offsets: %v", code)
+		}
 	}
 }
 
