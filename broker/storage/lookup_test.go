@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -209,4 +210,24 @@ func TestReplicaAppendAndTruncate(t *testing.T) {
 		}
 	}
 	mustClose(t, s)
+}
+
+// TestABatchBehindItsTimeIsDamage: base offsets are not part of the checksum. A batch whose
+// offset goes back, behind the one that was looked for, ends what is read.
+func TestABatchBehindItsTimeIsDamage(t *testing.T) {
+	var b []byte
+	for _, base := range []int64{0, 5, 1, math.MaxInt64} {
+		b = append(b, makeBatch(t, batch.Options{BaseOffset: base}, 1, "v", 1)...)
+	}
+	one := len(b) / 4
+	for start, want := range map[int64]walkResult{
+		0: {to: 2 * one, next: 6},
+		5: {from: one, to: 2 * one, next: 6},
+		6: {from: 2 * one, to: 2 * one},
+	} {
+		got := walk(b, start, math.MaxInt64, len(b), false)
+		if !errors.Is(got.err, batch.ErrCorrupt) || got.from != want.from || got.to != want.to || got.next != want.next {
+			t.Errorf("from %d: %+v, want %+v and damage", start, got, want)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/millrace/millrace/broker/batch"
 )
@@ -25,7 +26,7 @@ type walkResult struct {
 // those after it that begin before limit, up to bytesMax bytes. minOne takes the first even if it is larger.
 func walk(b []byte, start, limit int64, bytesMax int, minOne bool) walkResult {
 	var w walkResult
-	at := 0
+	at, expected := 0, int64(0)
 	for at < len(b) {
 		h, err := batch.ParseHeader(b[at:])
 		if err != nil && !errors.Is(err, batch.ErrShort) {
@@ -36,8 +37,13 @@ func walk(b []byte, start, limit int64, bytesMax int, minOne bool) walkResult {
 			w.short = batch.HeaderSize
 			break
 		}
+		if h.BaseOffset < expected {
+			w.err = fmt.Errorf("%w: base offset %d, expected %d or more", batch.ErrCorrupt, h.BaseOffset, expected)
+			break
+		}
 		size := h.Size()
-		if h.LastOffset() < start {
+		expected = h.LastOffset() + 1
+		if !w.found && h.LastOffset() < start {
 			if size > len(b)-at {
 				// Its end is beyond the bytes: go on after it.
 				w.from, w.to = at+size, at+size

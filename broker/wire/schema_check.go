@@ -10,6 +10,9 @@ import (
 // and version, or that claims more than its bytes justify.
 var ErrMalformed = errors.New("malformed request")
 
+// nullMarker is -1 in place of a struct. Kafka takes each negative number as null, kmsg this one only.
+const nullMarker = 0xff
+
 // tagBytes is the memory that kmsg takes for one unknown tagged field.
 const tagBytes = 64
 
@@ -28,6 +31,7 @@ type checker struct {
 // with ErrMalformed when a length is not justified by the bytes that follow, or
 // when that memory is more than costMax. Bytes after the last field are left
 // alone, as Apache Kafka does: librdkafka 2.12 sends three of them with Metadata.
+// In body every null is made one that kmsg takes for null as well, so that it reads what was walked.
 func (s *schema) check(body []byte, version int16, flexible bool, costMax int64) (int64, error) {
 	c := checker{src: body, version: version, flexible: flexible, costMax: costMax}
 	c.walk(s)
@@ -71,7 +75,12 @@ func (c *checker) field(f *field) {
 	case kindStruct:
 		c.walk(f.elem)
 	case kindNullableStruct:
-		if marker := c.take(1); marker != nil && int8(marker[0]) >= 0 {
+		marker := c.take(1)
+		switch {
+		case marker == nil:
+		case int8(marker[0]) < 0:
+			marker[0] = nullMarker
+		default:
 			c.spend(f.elemBytes)
 			c.walk(f.elem)
 		}
